@@ -1,0 +1,217 @@
+"""A model bundle: a folder with bundle.toml, the weights, the labels and every parameter of every stage.
+
+The preprocessing travels with the model, so that training and serving cannot drift apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import BundleError
+
+MANIFEST = "bundle.toml"
+
+
+class _Table(BaseModel):
+    """A table of bundle.toml: a misspelt key is an error, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+class WeightsFile(_Table):
+    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    bytes: int = Field(gt=0)
+    source: str
+    licence: str
+
+
+class Labels(_Table):
+    names: tuple[str, ...] = Field(min_length=2)
+
+
+class DetectParameters(_Table):
+    """YOLO on a share of the frames; see stages/detect.py."""
+
+    architecture: str
+    classes: tuple[str, ...]
+    person_class: int = Field(ge=0)
+    image_size: int = Field(gt=0, multiple_of=32)
+    confidence: float = Field(gt=0, lt=1)
+    iou: float = Field(gt=0, lt=1)
+    sample_share: float = Field(gt=0, le=1)
+
+
+class CropParameters(_Table):
+    """See stages/crop.py."""
+
+    padding: float = Field(ge=0, le=2, description="Share of the box's width and height added on each side.")
+
+
+class PoseParameters(_Table):
+    """OpenPose's network input and decoding; see openpose/decode.py."""
+
+    network: dict[str, Any]
+    net_height: int = Field(gt=0, multiple_of=8)
+    width_multiple: int = Field(gt=0, multiple_of=8)
+    peak_threshold: float = Field(0.05, gt=0, lt=1)
+    paf_threshold: float = Field(0.05, gt=0, lt=1)
+    paf_share: float = Field(0.95, ge=0, lt=1)
+    min_parts: int = Field(3, ge=1, le=18)
+    min_score: float = Field(0.4, ge=0)
+
+
+class InterpolateParameters(_Table):
+    """See stages/interpolate.py."""
+
+    method: Literal["linear", "none"]
+
+
+class TrimParameters(_Table):
+    """See stages/trim.py."""
+
+    threshold: float = Field(ge=0, description="Step of a joint from frame to frame, in torso lengths, that is motion.")
+    margin: int = Field(ge=0, description="Static frames kept before and after the motion.")
+    min_frames: int = Field(ge=2, description="Fewer frames than this are never left: then nothing is trimmed.")
+
+
+class NormaliseParameters(_Table):
+    """See stages/normalise.py."""
+
+    reference: Literal["frame", "crop", "skeleton"]
+    padding: float = Field(0.0, ge=0, le=2)
+    transforms: tuple[dict[str, Any], ...] = Field(min_length=1)
+
+
+class RecogniseParameters(_Table):
+    """See stages/recognise.py."""
+
+    model: dict[str, Any]
+
+
+class Demo(_Table):
+    """A clip that ships with the bundle, and the label that belongs to it."""
+
+    clip: str
+    label: str
+
+
+class Bundle(_Table):
+    """The content of bundle.toml. `folder` is where it was read from, `sha256` names its whole content."""
+
+    folder: Path
+    sha256: str
+    format: Literal[1]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: str
+    summary: str
+    licence: str
+    source: str
+    labels: Labels
+    weights: dict[Literal["detector", "pose", "recogniser"], WeightsFile]
+    detect: DetectParameters
+    crop: CropParameters
+    pose: PoseParameters
+    interpolate: InterpolateParameters
+    trim: TrimParameters
+    normalise: NormaliseParameters
+    recognise: RecogniseParameters
+    demo: Demo | None = None
+
+    @model_validator(mode="after")
+    def _labels_fit_the_model(self) -> Bundle:
+        classes = self.recognise.model.get("cls_head", {}).get("num_classes")
+        if classes != len(self.labels.names):
+            raise ValueError(f"labels.names has {len(self.labels.names)} names, the model has {classes} classes")
+        absent = {"detector", "pose", "recogniser"} - set(self.weights)
+        if absent:
+            raise ValueError(f"weights lacks {', '.join(sorted(absent))}")
+        return self
+
+    def load_weights(self, name: Literal["detector", "pose", "recogniser"]) -> dict:
+        """Read one weights file: parameter name to torch tensor, in the order of the file."""
+        from safetensors.torch import load_file  # torch is slow to import and not every command needs it
+
+        return load_file(self.folder / self.weights[name].file)
+
+    def identity(self) -> dict:
+        """What an answer says of the bundle that made it."""
+        return {"name": self.name, "version": self.version, "sha256": self.sha256}
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check every file that it names.
+
+    Raises:
+        BundleError: bundle.toml is missing or wrong, or a weights file is missing, of another size or damaged.
+    """
+    folder = Path(folder).resolve()
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        raise BundleError(f"{folder} holds no {MANIFEST}", fix="name the folder of a model bundle")
+    try:
+        content = tomllib.loads(manifest.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BundleError(f"{manifest} is not TOML: {error}", fix="correct that line") from error
+    try:
+        bundle = Bundle(folder=folder, sha256=_digest(manifest), **content)
+    except (ValidationError, TypeError) as error:
+        raise BundleError(f"{manifest}: {_first_problem(error)}", fix="correct that key") from error
+    for weights in bundle.weights.values():
+        _check_weights(folder / weights.file, weights)
+    return bundle
+
+
+def _check_weights(path: Path, expected: WeightsFile) -> None:
+    fix = "restore the file from where the bundle came from"
+    if not path.is_file():
+        raise BundleError(f"{path} is missing", fix=fix)
+    if path.stat().st_size != expected.bytes:
+        raise BundleError(f"{path} has {path.stat().st_size} bytes, expected {expected.bytes}", fix=fix)
+    found = _digest(path)
+    if found != expected.sha256:
+        raise BundleError(f"{path} has sha256 {found}, expected {expected.sha256}: its content changed", fix=fix)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_problem(error: Exception) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}, found {first['input']!r:.80}"
+
+
+def check_state(module, state: dict, path: Path) -> None:
+    """Load weights into a torch module; every name and shape must fit.
+
+    Raises:
+        BundleError: names that lack or do not belong, or a shape that differs; the first of each is named.
+    """
+    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    problems = [
+        *(f"{name} is missing" for name in wanted.keys() - found.keys()),
+        *(f"{name} does not belong to the model" for name in found.keys() - wanted.keys()),
+        *(
+            f"{name} has shape {found[name]}, expected {wanted[name]}"
+            for name in wanted.keys() & found.keys()
+            if wanted[name] != found[name]
+        ),
+    ]
+    if problems:
+        raise BundleError(
+            f"{path.name} does not fit its model: {sorted(problems)[0]} ({len(problems)} such)",
+            fix="use the weights that were made for this architecture",
+        )
+    module.load_state_dict(state)
+
+

@@ -1,0 +1,77 @@
+"""Every error that poseparity raises on purpose.
+
+PoseParityError
+├── InputError            400  what the user sent cannot be used
+│   └── InputTooLarge     413  it is over a limit
+├── NoPersonFound         422  the video is fine, nobody is in it
+├── CapacityError         429  every slot is busy and the queue is full
+├── NotReadyError         503  the models are not loaded yet
+├── BundleError           500  the model bundle is damaged or inconsistent
+├── PinError              500  a numerical pin did not take effect
+└── SettingsError         500  a setting has an unusable value
+
+Each carries a stable `code` for programs, one line that says what was found and what was expected, and a `fix`.
+"""
+
+from __future__ import annotations
+
+
+class PoseParityError(Exception):
+    """Base of all errors raised on purpose.
+
+    Args:
+        message: what was found and what was expected, one line.
+        fix: what the user can do about it, one line.
+        code: stable identifier in kebab-case; the class's own when None.
+        details: JSON-ready figures that belong to the error.
+    """
+
+    code = "error"
+    http_status = 500
+
+    def __init__(self, message: str, *, fix: str, code: str | None = None, details: dict | None = None) -> None:
+        super().__init__(message)
+        self.fix = fix
+        self.code = code or type(self).code
+        self.details = details or {}
+
+    def to_dict(self) -> dict:
+        """The one JSON shape of every error: {"code", "message", "fix", "details"}."""
+        return {"code": self.code, "message": str(self), "fix": self.fix, "details": self.details}
+
+
+class InputError(PoseParityError):
+    code = "bad-input"
+    http_status = 400
+
+
+class InputTooLarge(InputError):
+    code = "input-too-large"
+    http_status = 413
+
+
+class NoPersonFound(PoseParityError):
+    code = "no-person-found"
+    http_status = 422
+
+
+class CapacityError(PoseParityError):
+    code = "queue-full"
+    http_status = 429
+
+
+class NotReadyError(PoseParityError):
+    code = "not-ready"
+    http_status = 503
+
+
+class BundleError(PoseParityError):
+    code = "bad-bundle"
+
+
+class PinError(PoseParityError):
+    code = "pin-not-in-effect"
+
+
+class SettingsError(PoseParityError):
+    code = "bad-setting"

@@ -1,0 +1,72 @@
+"""The two joint orders in use and how one becomes the other."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Coco17(IntEnum):
+    """COCO's 17 keypoints, in the order of the skeleton CSV and of MMAction2's "coco" graph."""
+
+    NOSE = 0
+    L_EYE = 1
+    R_EYE = 2
+    L_EAR = 3
+    R_EAR = 4
+    L_SHOULDER = 5
+    R_SHOULDER = 6
+    L_ELBOW = 7
+    R_ELBOW = 8
+    L_WRIST = 9
+    R_WRIST = 10
+    L_HIP = 11
+    R_HIP = 12
+    L_KNEE = 13
+    R_KNEE = 14
+    L_ANKLE = 15
+    R_ANKLE = 16
+
+
+class Coco18(IntEnum):
+    """OpenPose's 18 COCO parts, in the order of its heatmaps."""
+
+    NOSE = 0
+    NECK = 1
+    R_SHOULDER = 2
+    R_ELBOW = 3
+    R_WRIST = 4
+    L_SHOULDER = 5
+    L_ELBOW = 6
+    L_WRIST = 7
+    R_HIP = 8
+    R_KNEE = 9
+    R_ANKLE = 10
+    L_HIP = 11
+    L_KNEE = 12
+    L_ANKLE = 13
+    R_EYE = 14
+    L_EYE = 15
+    R_EAR = 16
+    L_EAR = 17
+
+
+CSV_NAMES = (
+    "Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist",
+    "LHip", "RHip", "LKnee", "RKnee", "LAnkle", "RAnkle",
+)  # fmt: skip
+
+COCO17_FROM_COCO18 = np.array([Coco18[joint.name] for joint in Coco17])
+
+
+def coco17_from_coco18(parts: np.ndarray) -> np.ndarray:
+    """Reorder OpenPose's 18 parts into COCO's 17 joints; the neck, which COCO lacks, is left out.
+
+    Args:
+        parts: (..., 18, channels).
+
+    Returns:
+        (..., 17, channels), same dtype.
+    """
+    return parts[..., COCO17_FROM_COCO18, :]

@@ -1,0 +1,106 @@
+"""The numerical pins and torch's determinism settings.
+
+lockfiles/numerics.env is the only list of the pins. They act when a library loads, so they must be in the environment
+before the interpreter starts: `restart_with_pins` starts the command line again with them, `enforce` proves, at the
+program's start, that each of them took effect.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from .environment import probe_pins
+from .errors import PinError
+from .settings import ROOT
+
+PINS_FILE = ROOT / "lockfiles/numerics.env"
+SEED = 42
+_RESTARTED = "POSEPARITY_RESTARTED"
+_FIX = "start it through `poseparity`, the image's entrypoint, or with lockfiles/numerics.env in the environment"
+
+
+def read_pins(path: Path = PINS_FILE) -> dict[str, str]:
+    """The pins: variable to value, in the file's order.
+
+    Raises:
+        PinError: the file is missing, or a line is not NAME=VALUE.
+    """
+    if not path.is_file():
+        raise PinError(f"{path} is missing", fix="restore it from the release: it lists the numerical pins")
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
+    for name, equals, _ in pairs:
+        if not equals or not name.isidentifier():
+            raise PinError(f"{path}: {name!r} is not NAME=VALUE", fix="correct that line")
+    return {name: value for name, _, value in pairs}
+
+
+def unset_pins(environment: Mapping[str, str]) -> dict[str, str]:
+    """The pins that `environment` lacks or has with another value."""
+    return {name: value for name, value in read_pins().items() if environment.get(name) != value}
+
+
+def restart_with_pins() -> None:
+    """Start this program again with the pins set, unless they are: they act only on libraries loaded after them.
+
+    Raises:
+        PinError: they are still not set after a restart.
+    """
+    absent = unset_pins(os.environ)
+    if not absent:
+        return
+    if os.environ.get(_RESTARTED):
+        raise PinError(f"{', '.join(absent)} could not be set", fix="look for what unsets it: a sitecustomize, a wrapper")
+    environment = {**os.environ, **absent, _RESTARTED: "1"}
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
+
+
+def make_deterministic() -> None:
+    """Seed every generator with 42, and switch off what may choose another algorithm from run to run."""
+    import cv2
+    import numpy as np
+    import torch
+
+    random.seed(SEED)
+    np.random.seed(SEED)
+    torch.manual_seed(SEED)  # every CUDA device as well
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.use_deterministic_algorithms(True)
+    limit_threads()
+    cv2.ocl.setUseOpenCL(False)
+
+
+def limit_threads() -> None:
+    """One thread in torch and OpenCV. Called again after models are loaded: ultralytics sets both to its own choice."""
+    import cv2
+    import torch
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def enforce() -> list[dict]:
+    """Prove that every pin took effect, as the loaded libraries themselves report it.
+
+    Returns:
+        One dict a pin: name, wanted, set, effective, ok, how.
+
+    Raises:
+        PinError: names the first pin that did not take effect.
+    """
+    pins = probe_pins(read_pins())
+    for pin in pins:
+        if not pin["ok"]:
+            raise PinError(
+                f"pin {pin['name']}={pin['wanted']} did not take effect: {pin['how']} says {pin['effective']!r}",
+                fix=_FIX,
+                details={"pin": pin["name"]},
+            )
+    return pins

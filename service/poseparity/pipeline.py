@@ -1,0 +1,164 @@
+"""The ordered stages, nothing else: this is the only list of them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from . import skeleton_csv
+from .bundle import Bundle
+from .errors import PoseParityError
+from .keypoints import CSV_NAMES
+from .numerics import limit_threads
+from .records import Box, CroppedVideo, Prediction, Size, Skeleton, VideoFile
+from .stages.crop import Crop
+from .stages.decode import Decode
+from .stages.detect import Detect
+from .stages.interpolate import Interpolate
+from .stages.normalise import Normalise
+from .stages.pose import Pose
+from .stages.recognise import Recognise
+from .stages.trim import Trim
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """The answer, and what every stage made on the way to it.
+
+    Attributes:
+        bundle: identity of the bundle.
+        skeleton: as estimated or as sent, before interpolation and trimming.
+        kept: the skeleton after interpolation and trimming.
+        records: stage name to the record that it returned.
+        seconds: stage name to the seconds it took.
+    """
+
+    bundle: dict
+    skeleton: Skeleton
+    kept: Skeleton
+    prediction: Prediction
+    records: dict[str, object]
+    seconds: dict[str, float]
+
+    @property
+    def csv(self) -> bytes:
+        return skeleton_csv.write(self.skeleton.keypoints)
+
+    def to_dict(self) -> dict:
+        """The answer as JSON-ready values; each score is exactly the float32 that was computed."""
+        prediction = self.prediction
+        return {
+            "bundle": self.bundle,
+            "prediction": {
+                "index": prediction.index,
+                "label": prediction.label,
+                "scores": [
+                    {"label": label, "score": score}
+                    for label, score in zip(prediction.labels, prediction.scores.tolist(), strict=True)
+                ],
+            },
+            "frames": self._frames(),
+            "frame_size": _plain(self.skeleton.frame_size),
+            "crop": _plain(self.skeleton.crop),
+            "missing_joints": missing_joints(self.skeleton),
+            "skeleton_csv_sha256": hashlib.sha256(self.csv).hexdigest(),
+            "seconds": {stage: round(value, 4) for stage, value in self.seconds.items()},
+        }
+
+    def _frames(self) -> dict:
+        frames = {"total": self.skeleton.frame_count, "kept": self.kept.frame_count, "first_kept": self.kept.first_frame}
+        if isinstance(cropped := self.records.get(Crop.name), CroppedVideo):
+            frames |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
+        return frames
+
+
+class Pipeline:
+    """The stages with their models loaded. Not thread-safe: one inference at a time.
+
+    Args:
+        bundle: the models and every parameter.
+        max_frames, max_pixels: inputs over these limits are refused.
+    """
+
+    def __init__(self, bundle: Bundle, *, max_frames: int, max_pixels: int) -> None:
+        self.bundle = bundle
+        self._max_frames = max_frames
+        self.stages = (
+            Decode(max_frames=max_frames, max_pixels=max_pixels),
+            Detect(bundle),
+            Crop(bundle),
+            Pose(bundle),
+            Interpolate(bundle),
+            Trim(bundle),
+            Normalise(bundle),
+            Recognise(bundle),
+        )
+        limit_threads()
+
+    def run_video(self, path: Path) -> PipelineResult:
+        """Every stage.
+
+        Raises:
+            InputError, NoPersonFound: see the stages.
+        """
+        return self._run(VideoFile(Path(path)), first=Decode.name)
+
+    def run_csv(
+        self, content: bytes, *, frame_size: Size | None = None, crop: Box | None = None
+    ) -> PipelineResult:
+        """The stages that follow the skeleton CSV.
+
+        Args:
+            content: the CSV's bytes.
+            frame_size, crop: what the video was, where the bundle needs to know it.
+
+        Raises:
+            InputError: see skeleton_csv.read and stages/normalise.py.
+        """
+        keypoints = skeleton_csv.read(content, max_frames=self._max_frames)
+        return self._run(Skeleton(keypoints, frame_size=frame_size, crop=crop), first=Interpolate.name)
+
+    def warm_up(self) -> None:
+        """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation."""
+        if self.bundle.demo is not None:
+            self.run_video(self.bundle.folder / self.bundle.demo.clip)
+
+    def _run(self, record, *, first: str) -> PipelineResult:
+        start = record if isinstance(record, Skeleton) else None
+        records, seconds = {}, {}
+        names = [stage.name for stage in self.stages]
+        for stage in self.stages[names.index(first) :]:
+            began = time.perf_counter()
+            try:
+                record = stage(record)
+            except PoseParityError as error:
+                error.details.setdefault("stage", stage.name)
+                raise
+            records[stage.name], seconds[stage.name] = record, time.perf_counter() - began
+        return PipelineResult(
+            bundle=self.bundle.identity(),
+            skeleton=start or records[Pose.name],
+            kept=records[Trim.name],
+            prediction=record,
+            records=records,
+            seconds=seconds,
+        )
+
+
+def missing_joints(skeleton: Skeleton) -> dict:
+    """How many joints were missing before interpolation: count, share, and count by joint."""
+    missing = skeleton.missing
+    by_joint = dict(zip(CSV_NAMES, missing.sum(axis=0).tolist(), strict=True))
+    return {
+        "count": int(missing.sum()),
+        "share": round(float(missing.mean()), 6),
+        "by_joint": {joint: count for joint, count in by_joint.items() if count},
+    }
+
+
+def _plain(value: Size | Box | None) -> dict | None:
+    return None if value is None else asdict(value)
+
+

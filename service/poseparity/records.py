@@ -1,0 +1,136 @@
+"""What flows from stage to stage. Every record is frozen; a stage reads one and returns the next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Size:
+    """Width and height in pixels."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Box:
+    """An axis-aligned box in pixels of the full frame: its upper left corner, its width and its height."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class VideoFile:
+    """A video that nobody has looked into yet."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video of which every frame could be decoded. Frames are not held here: they are streamed from `path`."""
+
+    path: Path
+    size: Size
+    frames_per_second: float
+    frame_count: int
+
+
+@dataclass(frozen=True)
+class Detections:
+    """Person boxes on a sample of the frames.
+
+    Attributes:
+        frame_indices: the sampled frames, ascending.
+        boxes: for each sampled frame a float32 array (people, 4): x1, y1, x2, y2 in pixels of the full frame.
+        confidences: for each sampled frame a float32 array (people,).
+    """
+
+    video: Video
+    frame_indices: tuple[int, ...]
+    boxes: tuple[np.ndarray, ...]
+    confidences: tuple[np.ndarray, ...]
+
+    @property
+    def frames_with_person(self) -> int:
+        return sum(len(boxes) > 0 for boxes in self.boxes)
+
+
+@dataclass(frozen=True)
+class CroppedVideo:
+    """A video and the one region of it that is looked at in every frame."""
+
+    video: Video
+    crop: Box
+    frames_sampled: int
+    frames_with_person: int
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """One person's joints over time.
+
+    Attributes:
+        keypoints: float64 (frames, 17, 3): x, y in pixels of the full frame and a confidence; COCO-17 order.
+            A missing joint is 0, 0, 0.
+        frame_size: size of the full frame; None when only a CSV is known.
+        crop: the region that was looked at; None when only a CSV is known.
+        first_frame: index, in what was recorded, of the first frame held here.
+    """
+
+    keypoints: np.ndarray
+    frame_size: Size | None = None
+    crop: Box | None = None
+    first_frame: int = 0
+
+    @property
+    def frame_count(self) -> int:
+        return len(self.keypoints)
+
+    @property
+    def missing(self) -> np.ndarray:
+        """Boolean (frames, 17): True where a joint is 0, 0, 0."""
+        return ~self.keypoints.any(axis=-1)
+
+
+@dataclass(frozen=True)
+class NormalisedClips:
+    """What the recogniser reads.
+
+    Attributes:
+        inputs: float32 (clips, people, frames, joints, channels).
+        sample: MMAction2's data sample that belongs to it.
+        reference: the box, in pixels, that coordinates were taken relative to: x, y, width, height.
+    """
+
+    inputs: np.ndarray
+    sample: object
+    reference: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The recogniser's answer.
+
+    Attributes:
+        labels: class names, in the order of the scores.
+        scores: float32 (classes,), the average over the clips of their softmax.
+    """
+
+    labels: tuple[str, ...]
+    scores: np.ndarray
+
+    @property
+    def index(self) -> int:
+        return int(self.scores.argmax())
+
+    @property
+    def label(self) -> str:
+        return self.labels[self.index]

@@ -1,0 +1,60 @@
+"""Settings of the service, read from the environment: POSEPARITY_<NAME>."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from .errors import SettingsError
+
+# The checkout, or /opt/poseparity in the image: both have service/, lockfiles/ and scripts/ below it.
+ROOT = Path(__file__).resolve().parents[2]
+PREFIX = "POSEPARITY_"
+
+
+class Settings(BaseSettings):
+    """Every setting, its default and its limits."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    bundle: Path = Field(ROOT / "service/bundles/demo", description="Folder of the model bundle.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(19031, ge=1, le=65535, description="TCP port to listen on.")
+    workers: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, description="Worker processes: inference slots."
+    )
+    http_threads: int = Field(8, ge=2, description="HTTP threads beside the one inference slot of a worker.")
+    queue_limit: int = Field(4, ge=0, description="Requests that may wait for a worker's slot before it answers 429.")
+    timeout_s: int = Field(600, ge=1, description="Seconds a worker may be silent before Gunicorn restarts it.")
+    max_upload_bytes: int = Field(200 * 2**20, ge=1, description="Largest request body, in bytes.")
+    max_frames: int = Field(9000, ge=2, description="Most frames of a video or rows of a skeleton CSV.")
+    max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log level.")
+
+
+def load_settings(**overrides) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        SettingsError: a value is out of its limits, or a POSEPARITY_ variable is no setting.
+    """
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | EXTERNAL
+    unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        raise SettingsError(
+            f"{unknown[0]} is set but is no setting",
+            fix="unset it, or use one of " + ", ".join(sorted(known - EXTERNAL)),
+        )
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper()
+        raise SettingsError(f"{name}={first['input']!r}: {first['msg']}", fix=f"correct or unset {name}") from error
+
+
+# Variables with the prefix that others read: the tests, scripts/ and the command line's restart.
+EXTERNAL = {PREFIX + name for name in ("REAL_DATA", "PYTHON", "RESTARTED", "REVISION", "TORCH_INDEX", "CACHE")}

@@ -1,0 +1,113 @@
+"""From a skeleton in pixels to the recogniser's input, by MMAction2's own transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from ..bundle import Bundle, NormaliseParameters
+from ..errors import BundleError, InputError
+from ..records import NormalisedClips, Skeleton
+from ._mmaction2 import registries
+
+_CHANNELS_XY = 2
+
+
+class Normalise:
+    """Apply the transforms of the bundle, which are those of the model's own test pipeline.
+
+    Coordinates are taken relative to a reference box, which MMAction2 calls img_shape: the full frame, the crop, or
+    the square around all joints of the kept frames. They are stored as float16, as `inference_skeleton` does.
+
+    Reads: Skeleton. Adds: the clips that are sampled from it.
+    Raises: InputError when the reference box is not known.
+    """
+
+    name = "normalise"
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._parameters = bundle.normalise
+        self._transforms = [_build(config) for config in bundle.normalise.transforms]
+
+    def __call__(self, skeleton: Skeleton) -> NormalisedClips:
+        box = reference_box(skeleton, self._parameters)
+        data = annotation(skeleton, box)
+        with _numpy_seed_kept():
+            for transform in self._transforms:
+                data = transform(data)
+        return NormalisedClips(inputs=data["inputs"].numpy(), sample=data["data_samples"], reference=box)
+
+
+def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[float, float, float, float]:
+    """The box, in pixels of the full frame, that coordinates are taken relative to: x, y, width, height."""
+    if parameters.reference == "skeleton":
+        return _square_around(skeleton, parameters.padding)
+    if parameters.reference == "crop":
+        crop = _known(skeleton.crop, "crop", "--crop X,Y,WIDTH,HEIGHT, or crop_bbox in a request")
+        return (crop.x, crop.y, crop.width, crop.height)
+    size = _known(skeleton.frame_size, "frame size", "--frame-size WIDTHxHEIGHT, or frame_size in a request")
+    return (0, 0, size.width, size.height)
+
+
+def annotation(skeleton: Skeleton, box: tuple[float, float, float, float]) -> dict:
+    """What MMAction2's `inference_skeleton` makes of one person's poses: its keys, its shapes, its float16."""
+    x, y, width, height = box
+    positions = skeleton.keypoints[..., :_CHANNELS_XY] - (x, y)
+    positions[skeleton.missing] = 0
+    return {
+        "frame_dict": "",
+        "label": -1,
+        "img_shape": (height, width),
+        "origin_shape": (height, width),
+        "start_index": 0,
+        "modality": "Pose",
+        "total_frames": skeleton.frame_count,
+        "keypoint": positions[None].astype(np.float16),
+        "keypoint_score": skeleton.keypoints[None, ..., 2].astype(np.float16),
+    }
+
+
+def _square_around(skeleton: Skeleton, padding: float) -> tuple[float, float, float, float]:
+    present = skeleton.keypoints[~skeleton.missing][:, :_CHANNELS_XY]
+    if not len(present):
+        raise InputError(
+            "every joint of every frame is missing (0,0,0)",
+            code="no-joints",
+            fix="check the pose estimation: its output holds no person",
+        )
+    low, high = present.min(axis=0), present.max(axis=0)
+    side = max(1.0, float((high - low).max()) * (1 + 2 * padding))
+    centre = (low + high) / 2
+    return (float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side)
+
+
+def _known(value, what: str, option: str):
+    if value is None:
+        raise InputError(
+            f"the {what} is not known, and this bundle takes coordinates relative to it",
+            code="reference-unknown",
+            fix=f"give it with {option}",
+        )
+    return value
+
+
+def _build(config: dict):
+    transforms = registries().TRANSFORMS
+    if transforms.get(config.get("type", "")) is None:
+        raise BundleError(
+            f"normalise.transforms: {config.get('type')!r} is no transform of MMAction2",
+            fix="use the names of the model's test pipeline",
+        )
+    return transforms.build(dict(config))
+
+
+@contextmanager
+def _numpy_seed_kept() -> Iterator[None]:
+    """UniformSampleFrames seeds NumPy's global generator; leave it as it was for everybody else."""
+    state = np.random.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(state)

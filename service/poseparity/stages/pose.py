@@ -1,0 +1,69 @@
+"""OpenPose keypoints on the crop of every frame."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ..bundle import Bundle, check_state
+from ..keypoints import Coco17, coco17_from_coco18
+from ..openpose.decode import decode_persons
+from ..openpose.image import fit_to_network
+from ..openpose.network import build_network
+from ..records import CroppedVideo, Skeleton
+from .crop import no_person
+from .decode import frames
+
+
+class Pose:
+    """Run the pose network on each frame's crop, keep the person with the highest score, move it to the full frame.
+
+    Reads: CroppedVideo. Adds: the skeleton, COCO-17, pixels of the full frame; a missing joint is 0, 0, 0.
+    Raises: NoPersonFound when no frame has a single joint.
+    """
+
+    name = "pose"
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._parameters = bundle.pose
+        self._network = build_network(bundle.pose.network)
+        check_state(self._network, bundle.load_weights("pose"), bundle.folder / bundle.weights["pose"].file)
+        self._network.eval()
+
+    def __call__(self, cropped: CroppedVideo) -> Skeleton:
+        box, video = cropped.crop, cropped.video
+        keypoints = np.zeros((video.frame_count, len(Coco17), 3))
+        for index, frame in frames(video):
+            keypoints[index] = self._joints(frame[box.y : box.y + box.height, box.x : box.x + box.width])
+        skeleton = Skeleton(_moved(keypoints, box.x, box.y), frame_size=video.size, crop=box)
+        if skeleton.missing.all():
+            raise no_person(
+                "the pose network found no joint in any frame",
+                decoded=video.frame_count,
+                sampled=cropped.frames_sampled,
+                with_person=cropped.frames_with_person,
+            )
+        return skeleton
+
+    def _joints(self, crop: np.ndarray) -> np.ndarray:
+        """float64 (17, 3), pixels of the crop; zeros when nobody is found."""
+        network_input = fit_to_network(
+            crop, net_height=self._parameters.net_height, width_multiple=self._parameters.width_multiple
+        )
+        with torch.inference_mode():
+            output = self._network(torch.from_numpy(network_input.pixels))[0].numpy()
+        height, width = network_input.pixels.shape[2:]
+        persons = decode_persons(output, (width, height), self._parameters)
+        if not len(persons):
+            return np.zeros((len(Coco17), 3))
+        joints = coco17_from_coco18(persons[0])
+        present = joints[:, 2] > 0
+        joints[present, :2] = network_input.to_crop(joints[present, :2])
+        return joints
+
+
+def _moved(keypoints: np.ndarray, x: int, y: int) -> np.ndarray:
+    """Move joints from the crop to the full frame; missing ones stay 0, 0, 0."""
+    present = keypoints.any(axis=-1)
+    keypoints[present, :2] += (x, y)
+    return keypoints

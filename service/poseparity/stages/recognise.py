@@ -1,0 +1,31 @@
+"""ST-GCN: MMAction2's own model."""
+
+from __future__ import annotations
+
+import torch
+
+from ..bundle import Bundle, check_state
+from ..records import NormalisedClips, Prediction
+from ._mmaction2 import registries
+
+
+class Recognise:
+    """Run the recogniser as MMAction2's `inference_recognizer` does, one sample a forward pass.
+
+    Reads: NormalisedClips. Adds: the class scores, averaged over the clips.
+    Raises: nothing.
+    """
+
+    name = "recognise"
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._labels = bundle.labels.names
+        self.model = registries().MODELS.build(dict(bundle.recognise.model))
+        check_state(self.model, bundle.load_weights("recogniser"), bundle.folder / bundle.weights["recogniser"].file)
+        self.model.eval()
+
+    def __call__(self, clips: NormalisedClips) -> Prediction:
+        batch = {"inputs": [torch.from_numpy(clips.inputs)], "data_samples": [clips.sample]}
+        with torch.no_grad():
+            (result,) = self.model.test_step(batch)
+        return Prediction(labels=self._labels, scores=result.pred_score.numpy())
