@@ -123,7 +123,7 @@ def _value(text: str, line: int, column: str) -> float:
     except ValueError:
         raise _bad(f"line {line}, column {column}: {text!r} is not a number") from None
     if not abs(value) < 1e6:
-        raise _bad(f"line {line}, column {column}: {text!r} is not a pixel position or a confidence (finite, under 1e6)")
+        raise _bad(f"line {line}, column {column}: {text!r} is no pixel position or confidence (finite, under 1e6)")
     return value
 
 

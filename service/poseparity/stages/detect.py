@@ -76,7 +76,7 @@ def _build_predictor(bundle: Bundle):
         }
     )
     predictor.setup_model(_build_model(bundle), verbose=False)
-    # The warm-up imports torchvision, whose build need not fit a CPU-only torch; its NMS would replace ultralytics' own.
+    # The warm-up imports torchvision, whose build need not fit a CPU-only torch and whose NMS would be used then.
     predictor.done_warmup = True
     limit_threads()
     return predictor

@@ -65,5 +65,5 @@ def torso_length(skeleton: Skeleton) -> float:
 
 
 def _length(vectors: np.ndarray) -> np.ndarray:
-    # Not numpy.hypot: that is the C library's, which is another one in another container. A square root is exact by IEEE.
+    # Not numpy.hypot: that is the C library's, another one in another container. A square root is exact by IEEE 754.
     return np.sqrt(np.square(vectors[..., 0]) + np.square(vectors[..., 1]))

@@ -1,0 +1,129 @@
+"""The command line: run, env, serve, bundle."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from . import numerics
+from .errors import PoseParityError
+from .inputs import kind_of, parse_box, parse_size
+from .settings import ROOT, Settings, load_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point of `poseparity`. Exit status: 0 done, 2 an error (one line, and one line on the fix)."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except PoseParityError as error:
+        print(f"poseparity: {error}\n  fix: {error.fix}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"poseparity: {error}\n  fix: check that path and its permissions", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="poseparity", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="recognise the action in a video or a skeleton CSV")
+    run.add_argument("input", type=Path, metavar="INPUT")
+    run.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: POSEPARITY_BUNDLE, or the demo)")
+    run.add_argument("--csv", type=Path, metavar="FILE", help="write the skeleton CSV, before interpolation")
+    run.add_argument("--json", action="store_true", help="print the whole answer as JSON")
+    run.add_argument("--frame-size", metavar="WIDTHxHEIGHT", help="of the video that a skeleton CSV came from")
+    run.add_argument("--crop", metavar="X,Y,WIDTH,HEIGHT", help="that a skeleton CSV was estimated on")
+    run.set_defaults(command=_run)
+
+    env = commands.add_parser("env", help="show whether each numerical pin took effect")
+    env.add_argument("--json", action="store_true", help="print the whole environment snapshot")
+    env.set_defaults(command=_env)
+
+    serve = commands.add_parser("serve", help="serve HTTP with Gunicorn; settings are POSEPARITY_... variables")
+    serve.set_defaults(command=_serve)
+
+    bundle = commands.add_parser("bundle", help="look at a model bundle").add_subparsers(required=True, metavar="ACTION")
+    for name, command, text in (
+        ("verify", _bundle_verify, "check every file of a bundle against its bundle.toml"),
+        ("show", _bundle_show, "print a bundle's parameters"),
+    ):
+        action = bundle.add_parser(name, help=text)
+        action.add_argument("folder", type=Path, nargs="?", metavar="DIR")
+        action.set_defaults(command=command)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    numerics.restart_with_pins()
+    settings = _settings(options.bundle)
+    frame_size = parse_size(options.frame_size) if options.frame_size else None
+    crop = parse_box(options.crop) if options.crop else None
+    kind = kind_of(options.input)
+    from .startup import load_pipeline  # imports torch: a wrong path or option is told before that
+
+    pipeline = load_pipeline(settings)
+    if kind == "csv":
+        result = pipeline.run_csv(options.input.read_bytes(), frame_size=frame_size, crop=crop)
+    else:
+        result = pipeline.run_video(options.input)
+    if options.csv:
+        options.csv.write_bytes(result.csv)
+    answer = result.to_dict()
+    print(json.dumps(answer, indent=2) if options.json else _summary(answer))
+    return 0
+
+
+def _summary(answer: dict) -> str:
+    prediction, frames, missing = answer["prediction"], answer["frames"], answer["missing_joints"]
+    ranked = sorted(prediction["scores"], key=lambda entry: -entry["score"])
+    lines = [f"{prediction['label']}  {prediction['scores'][prediction['index']]['score']:.4f}", ""]
+    lines += [f"  {entry['label']:<16} {entry['score']:.4f}" for entry in ranked]
+    lines += ["", f"frames: {frames['total']}, kept after trimming: {frames['kept']}"]
+    lines += [f"missing joints before interpolation: {missing['count']} ({missing['share']:.2%})"]
+    return "\n".join(lines)
+
+
+def _env(options: argparse.Namespace) -> int:
+    numerics.restart_with_pins()
+    if options.json:
+        from .environment import take_snapshot
+
+        print(json.dumps(take_snapshot(bundle=load_settings().bundle), indent=2))
+        return 0
+    numerics.make_deterministic()
+    for pin in numerics.enforce():
+        print(f"{pin['name']:<26} {pin['wanted']:<28.28} in effect: {pin['how']}")
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    load_settings()  # a wrong setting is told here, in one line, and not by a worker
+    environment = {**os.environ, **numerics.read_pins()}
+    gunicorn = [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "service/gunicorn.conf.py")]
+    os.execve(sys.executable, [*gunicorn, "poseparity.web:create_app()"], environment)
+
+
+def _bundle_verify(options: argparse.Namespace) -> int:
+    bundle = _load_bundle(options)
+    print(f"{bundle.folder}: {bundle.name} {bundle.version}, {len(bundle.weights)} weights files, all as recorded")
+    return 0
+
+
+def _bundle_show(options: argparse.Namespace) -> int:
+    print(_load_bundle(options).model_dump_json(indent=2))
+    return 0
+
+
+def _load_bundle(options: argparse.Namespace):
+    from .bundle import load_bundle
+
+    return load_bundle(_settings(options.folder).bundle)
+
+
+def _settings(bundle: Path | None) -> Settings:
+    return load_settings(**({} if bundle is None else {"bundle": bundle}))

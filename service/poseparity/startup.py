@@ -1,0 +1,21 @@
+"""From settings to a pipeline that may be trusted: the one way in, for the command line and for the service."""
+
+from __future__ import annotations
+
+from . import numerics
+from .bundle import load_bundle
+from .pipeline import Pipeline
+from .settings import Settings
+
+
+def load_pipeline(settings: Settings):
+    """The pipeline of a bundle, in a process whose pins are proven and whose generators are seeded.
+
+    Raises:
+        PinError, BundleError: it cannot be trusted to compute what another machine computes.
+    """
+    bundle = load_bundle(settings.bundle)
+    numerics.make_deterministic()
+    pipeline = Pipeline(bundle, max_frames=settings.max_frames, max_pixels=settings.max_pixels)
+    numerics.enforce()  # after the models: loading ultralytics changes the number of threads
+    return pipeline
