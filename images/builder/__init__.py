@@ -1,0 +1,1 @@
+"""What `images/build`, `scripts/wheels` and `scripts/lock` share. Standard library only: it runs on a bare machine."""
