@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="recognise the action in a video or a skeleton CSV")
     run.add_argument("input", type=Path, metavar="INPUT")
-    run.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: POSEPARITY_BUNDLE, or the demo)")
+    run.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: POSEPARITY_BUNDLE or the demo)")
     run.add_argument("--csv", type=Path, metavar="FILE", help="write the skeleton CSV, before interpolation")
     run.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     run.add_argument("--frame-size", metavar="WIDTHxHEIGHT", help="of the video that a skeleton CSV came from")
@@ -47,12 +47,13 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve HTTP with Gunicorn; settings are POSEPARITY_... variables")
     serve.set_defaults(command=_serve)
 
-    bundle = commands.add_parser("bundle", help="look at a model bundle").add_subparsers(required=True, metavar="ACTION")
+    bundle = commands.add_parser("bundle", help="look at a model bundle")
+    actions = bundle.add_subparsers(required=True, metavar="ACTION")
     for name, command, text in (
         ("verify", _bundle_verify, "check every file of a bundle against its bundle.toml"),
         ("show", _bundle_show, "print a bundle's parameters"),
     ):
-        action = bundle.add_parser(name, help=text)
+        action = actions.add_parser(name, help=text)
         action.add_argument("folder", type=Path, nargs="?", metavar="DIR")
         action.set_defaults(command=command)
     return parser

@@ -54,7 +54,7 @@ def restart_with_pins() -> None:
     if not absent:
         return
     if os.environ.get(_RESTARTED):
-        raise PinError(f"{', '.join(absent)} could not be set", fix="look for what unsets it: a sitecustomize, a wrapper")
+        raise PinError(f"{', '.join(absent)} could not be set", fix="find what unsets it: a sitecustomize, a wrapper")
     environment = {**os.environ, **absent, _RESTARTED: "1"}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], environment)
 

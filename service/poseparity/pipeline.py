@@ -68,7 +68,8 @@ class PipelineResult:
         }
 
     def _frames(self) -> dict:
-        frames = {"total": self.skeleton.frame_count, "kept": self.kept.frame_count, "first_kept": self.kept.first_frame}
+        kept = self.kept
+        frames = {"total": self.skeleton.frame_count, "kept": kept.frame_count, "first_kept": kept.first_frame}
         if isinstance(cropped := self.records.get(Crop.name), CroppedVideo):
             frames |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
         return frames

@@ -1,0 +1,46 @@
+"""Fixtures that several kinds of tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+DEMO_BUNDLE = ROOT / "service/bundles/demo"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real inputs, which are no part of the project."""
+    folder = os.environ.get("POSEPARITY_REAL_DATA")
+    if not folder:
+        pytest.skip("POSEPARITY_REAL_DATA is unset: real videos and the real golf swing were NOT tested")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def demo_bundle():
+    from poseparity.bundle import load_bundle
+
+    return load_bundle(DEMO_BUNDLE)
+
+
+@pytest.fixture(scope="session")
+def demo_clip(demo_bundle) -> Path:
+    return demo_bundle.folder / demo_bundle.demo.clip
+
+
+@pytest.fixture(scope="session")
+def pipeline():
+    """The demo bundle's pipeline; it refuses to load where the numerical pins are not in effect."""
+    from poseparity.settings import load_settings
+    from poseparity.startup import load_pipeline
+
+    return load_pipeline(load_settings(bundle=DEMO_BUNDLE))
+
+
+@pytest.fixture(scope="session")
+def demo_result(pipeline, demo_clip):
+    return pipeline.run_video(demo_clip)

@@ -1,0 +1,115 @@
+"""The whole pipeline on the demo bundle, under the numerical pins."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from poseparity.errors import InputError, NoPersonFound
+from poseparity.records import Skeleton
+from poseparity.stages._mmaction2 import registries
+from poseparity.stages.normalise import Normalise, reference_box
+from poseparity.stages.recognise import Recognise
+
+
+def test_the_demo_clip_shows_what_the_bundle_says(demo_result, demo_bundle):
+    assert demo_result.prediction.label == demo_bundle.demo.label
+    assert demo_result.prediction.scores.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_running_again_gives_the_same_bits(pipeline, demo_clip, demo_result):
+    again = pipeline.run_video(demo_clip)
+    assert again.csv == demo_result.csv
+    assert again.prediction.scores.tobytes() == demo_result.prediction.scores.tobytes()
+
+
+def test_the_csv_gives_the_scores_of_the_video(pipeline, demo_result):
+    from_csv = pipeline.run_csv(demo_result.csv)
+    assert from_csv.csv == demo_result.csv
+    assert from_csv.prediction.scores.tobytes() == demo_result.prediction.scores.tobytes()
+
+
+def test_the_answer_is_plain_json_with_exact_scores(demo_result):
+    answer = json.loads(json.dumps(demo_result.to_dict()))
+    scores = np.array([entry["score"] for entry in answer["prediction"]["scores"]], dtype=np.float32)
+    assert scores.tobytes() == demo_result.prediction.scores.tobytes()
+    assert answer["frames"]["kept"] <= answer["frames"]["total"] == demo_result.skeleton.frame_count
+
+
+def test_static_ends_of_the_demo_clip_are_trimmed(demo_result):
+    assert 0 < demo_result.kept.first_frame
+    assert demo_result.kept.frame_count < demo_result.skeleton.frame_count
+
+
+def test_numpys_global_generator_is_left_as_it_was(pipeline, demo_result):
+    np.random.seed(7)
+    expected = np.random.random(3)
+    np.random.seed(7)
+    pipeline.run_csv(demo_result.csv)
+    np.testing.assert_array_equal(np.random.random(3), expected)
+
+
+def scores_of_mmaction2(pipeline, kept: Skeleton) -> np.ndarray:
+    """MMAction2's own `inference_skeleton` on the kept frames: same model, same transforms, its own code."""
+    registries()
+    from mmaction.apis import inference_skeleton
+    from mmengine.dataset import Compose
+
+    recognise = next(stage for stage in pipeline.stages if isinstance(stage, Recognise))
+    x, y, width, height = reference_box(kept, pipeline.bundle.normalise)
+    poses = [
+        {"keypoints": (frame[None, :, :2] - (x, y)), "keypoint_scores": frame[None, :, 2]} for frame in kept.keypoints
+    ]
+    transforms = Compose([dict(config) for config in pipeline.bundle.normalise.transforms])
+    return inference_skeleton(recognise.model, poses, (height, width), transforms).pred_score.numpy()
+
+
+def test_scores_equal_those_of_mmaction2_on_the_demo_clip(pipeline, demo_result):
+    assert scores_of_mmaction2(pipeline, demo_result.kept).tobytes() == demo_result.prediction.scores.tobytes()
+
+
+def test_scores_equal_those_of_mmaction2_on_a_real_golf_swing(pipeline, real_data):
+    result = pipeline.run_csv((real_data / "golf/skeleton2d.csv").read_bytes())
+    assert result.skeleton.missing.sum() == 49
+    assert not result.kept.missing.any()
+    assert scores_of_mmaction2(pipeline, result.kept).tobytes() == result.prediction.scores.tobytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["video/demo_skeleton.mp4", "video/ntu_S001C001P001R001A001_rgb.avi"])
+def test_a_real_video_gives_a_skeleton_or_a_clear_no(pipeline, real_data, name):
+    try:
+        result = pipeline.run_video(real_data / name)
+    except NoPersonFound as error:
+        assert {"decoded", "sampled", "with_person"} == set(error.details["frames"])
+        assert error.fix
+    else:
+        assert result.skeleton.frame_count in (72, 103)
+        assert np.isfinite(result.prediction.scores).all()
+
+
+def test_a_truncated_video_is_refused(pipeline, demo_clip, tmp_path):
+    whole = demo_clip.read_bytes()
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError) as error:
+        pipeline.run_video(path)
+    assert error.value.code in ("truncated-video", "unreadable-video")
+    assert error.value.details["stage"] == "decode"
+
+
+def test_a_bundle_relative_to_the_crop_needs_the_crop(demo_bundle, demo_result):
+    parameters = demo_bundle.normalise.model_copy(update={"reference": "crop"})
+    normalise = Normalise(demo_bundle.model_copy(update={"normalise": parameters}))
+    with pytest.raises(InputError, match="crop is not known"):
+        normalise(Skeleton(demo_result.kept.keypoints))
+    assert normalise(demo_result.kept).reference[2:] == (demo_result.skeleton.crop.width, demo_result.skeleton.crop.height)
+
+
+def test_a_csv_of_missing_joints_only_is_refused(pipeline):
+    from poseparity import skeleton_csv
+
+    with pytest.raises(InputError, match="every joint of every frame is missing"):
+        pipeline.run_csv(skeleton_csv.write(np.zeros((5, 17, 3))))

@@ -1,0 +1,144 @@
+"""What comes from outside and is refused with what was found, what was expected and the fix."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from poseparity import numerics
+from poseparity.bundle import MANIFEST, load_bundle
+from poseparity.errors import BundleError, InputError, PinError, PoseParityError, SettingsError
+from poseparity.inputs import kind_of, parse_box, parse_size
+from poseparity.records import Box, Size
+from poseparity.settings import Settings, load_settings
+
+
+def all_errors(parent=PoseParityError):
+    return {parent}.union(*(all_errors(child) for child in parent.__subclasses__()))
+
+
+def test_the_error_tree_in_the_docstring_names_every_error():
+    from poseparity import errors
+
+    assert all(kind.__name__ in errors.__doc__ for kind in all_errors())
+
+
+@pytest.mark.parametrize(
+    "content, kind",
+    [
+        (b"\x00\x00\x00\x20ftypisom", "video"),
+        (b"RIFF\xff\xff\xff\xffAVI LIST", "video"),
+        (b"Nose_x,Nose_y\n1,2\n", "csv"),
+        (b"\xef\xbb\xbfNose_x,Nose_y\n", "csv"),
+        ("ü,".encode() * 2047 + b"," + "ü".encode(), "csv"),  # the 4096th byte is the first half of a letter
+    ],
+)
+def test_a_file_is_told_by_its_content(tmp_path, content, kind):
+    path = tmp_path / "name.that.says.nothing"
+    path.write_bytes(content)
+    assert kind_of(path) == kind
+
+
+@pytest.mark.parametrize("content, words", [(b"", "empty"), (b"hello world\n", "'hello world'")])
+def test_neither_video_nor_csv(tmp_path, content, words):
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        kind_of(path)
+
+
+def test_sizes_and_boxes():
+    assert parse_size("1920x1080") == Size(1920, 1080)
+    assert parse_box("0, 8,640,480") == Box(0, 8, 640, 480)
+
+
+@pytest.mark.parametrize("text", ["", "1920", "1920*1080", "-1x5", "0x5", "1.5x2", "ax2", "1x2x3", "²x2"])
+def test_bad_sizes_are_refused(text):
+    with pytest.raises(InputError, match="frame size"):
+        parse_size(text)
+
+
+def test_an_unknown_setting_is_refused(monkeypatch):
+    monkeypatch.setenv("POSEPARITY_WORKRES", "2")
+    with pytest.raises(SettingsError, match="POSEPARITY_WORKRES is set but is no setting"):
+        load_settings()
+
+
+def test_a_setting_out_of_its_limits_is_refused(monkeypatch):
+    monkeypatch.setenv("POSEPARITY_PORT", "0")
+    with pytest.raises(SettingsError, match="POSEPARITY_PORT='0'"):
+        load_settings()
+
+
+def test_every_setting_says_what_it_is():
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_the_pins_file_is_read_in_order_and_a_broken_line_is_named(tmp_path):
+    path = tmp_path / "numerics.env"
+    path.write_text("# comment\nA=1\n\nB=x=y\n")
+    assert numerics.read_pins(path) == {"A": "1", "B": "x=y"}
+    path.write_text("export A=1\n")
+    with pytest.raises(PinError, match="'export A' is not NAME=VALUE"):
+        numerics.read_pins(path)
+
+
+def test_unset_pins_names_those_that_differ():
+    pins = numerics.read_pins()
+    assert numerics.unset_pins(pins) == {}
+    assert numerics.unset_pins({**pins, "OMP_NUM_THREADS": "4"}) == {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def copied_bundle(demo_bundle, tmp_path) -> Path:
+    return Path(shutil.copytree(demo_bundle.folder, tmp_path / "bundle"))
+
+
+def edit(bundle: Path, old: str, new: str) -> None:
+    manifest = bundle / MANIFEST
+    text = manifest.read_text()
+    assert old in text
+    manifest.write_text(text.replace(old, new, 1))
+
+
+def test_a_folder_without_a_manifest(tmp_path):
+    with pytest.raises(BundleError, match=r"holds no bundle\.toml"):
+        load_bundle(tmp_path)
+
+
+def test_one_flipped_bit_in_the_weights_is_noticed(copied_bundle, demo_bundle):
+    path = copied_bundle / demo_bundle.weights["pose"].file
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BundleError, match=r"has sha256 .* expected .*its content changed"):
+        load_bundle(copied_bundle)
+
+
+def test_weights_cut_short_or_absent(copied_bundle, demo_bundle):
+    path = copied_bundle / demo_bundle.weights["detector"].file
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(BundleError, match="bytes, expected"):
+        load_bundle(copied_bundle)
+    path.unlink()
+    with pytest.raises(BundleError, match="is missing"):
+        load_bundle(copied_bundle)
+
+
+@pytest.mark.parametrize(
+    "old, new, words",
+    [
+        ("format = 1", "format = 2", "format"),
+        ("padding", "pading", "crop"),
+        ("sample_share = 0.25", "sample_share = 25", "sample_share"),
+        ('names = ["', 'names = ["one_more", "', "labels.names has"),
+        ("[labels]", "[labels", "is not TOML"),
+        ("[weights.pose]", "[weights.legs]", "weights"),
+    ],
+)
+def test_a_wrong_manifest_is_named_by_its_key(copied_bundle, old, new, words):
+    edit(copied_bundle, old, new)
+    with pytest.raises(BundleError, match=words):
+        load_bundle(copied_bundle)
