@@ -1,0 +1,1409 @@
+#!/usr/bin/env python3
+"""Takes a snapshot of a Python environment and compares two of them: is the server what the local machine is?
+
+    python verify_env.py snapshot [-o FILE]
+    python verify_env.py compare REFERENCE [CURRENT] [--json] [--policy FILE]
+
+REFERENCE is the local side, CURRENT the server's (absent: a snapshot taken now). lockfiles/parity.toml says which facts
+must be equal, which may differ, and what a difference does to results. Exit status: 0 match, 1 mismatch, 2 error.
+
+One file, standard library only, Python >= 3.8, Linux, macOS and Windows, so that it runs inside any environment that is
+to be judged. `poseparity` loads it too; the public names are those in `__all__`. Sections, in order: errors and files,
+machine, packages, pins, imported modules, the project's own files, snapshot, policy, comparison, report, command line.
+"""
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import csv
+import ctypes
+import functools
+import hashlib
+import importlib
+import importlib.util
+import json
+import os
+import platform
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+try:
+    import tomllib
+except ImportError:  # Python < 3.11: read_simple_toml() below reads the part of TOML that parity.toml uses
+    tomllib = None
+
+__all__ = [
+    "FORMAT", "VerifyError", "compare_snapshots", "load_policy", "load_snapshot", "main", "overall", "probe_pins",
+    "read_pins", "report", "take_snapshot",
+]
+
+KIND = "poseparity-environment"
+FORMAT = 1
+MODULES = ("numpy", "cv2", "scipy", "torch", "mmengine", "mmcv", "mmaction", "ultralytics")
+CHILD_SECONDS = 300
+LISTED_FILES = 10
+LISTED_MISSING = 500
+
+
+# --- errors and files ------------------------------------------------------------------------------------------------
+
+class VerifyError(Exception):
+    """What was found, what was expected and the fix, in one line. The command line answers it with exit status 2."""
+
+
+def read_text(path: Path, what: str) -> str:
+    """The UTF-8 text of a file; raises VerifyError naming `what` it was to be."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise VerifyError(f"{what} {path} cannot be read ({error.strerror}): name a readable file") from error
+    except UnicodeDecodeError as error:
+        raise VerifyError(f"{what} {path} is not UTF-8 text (byte {error.start}): make it again") from error
+
+
+def sha256_file(path: Path, algorithm: str = "sha256") -> hashlib._Hash:
+    """The hash object over a file's bytes. hashlib releases the GIL for such pieces, so threads run in parallel."""
+    digest = hashlib.new(algorithm)
+    with path.open("rb", buffering=0) as stream:
+        piece = stream.read(1 << 20)
+        while piece:
+            digest.update(piece)
+            piece = stream.read(1 << 20)
+    return digest
+
+
+def digest_of(lines: Iterable[str]) -> str:
+    """sha256 over lines, in their order."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def hash_tree(root: Path, paths: Iterable[Path]) -> dict:
+    """{"digest", "files": {path relative to root, with "/": sha256}} of the files named."""
+    files = {path.relative_to(root).as_posix(): path for path in paths}
+    with ThreadPoolExecutor(worker_count()) as pool:
+        digests = list(pool.map(lambda name: sha256_file(files[name]).hexdigest(), sorted(files)))
+    hashes = {name: digests[index] for index, name in enumerate(sorted(files))}
+    return {"digest": digest_of(f"{name} {hashes[name]}" for name in sorted(hashes)), "files": hashes}
+
+
+def worker_count() -> int:
+    """Threads for hashing: the processors that this process may use, at most 8."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(8, usable)
+
+
+# --- machine ---------------------------------------------------------------------------------------------------------
+
+X86_FEATURES = ("sse4_2", "avx", "avx2", "fma", "f16c", "bmi2", "avx_vnni", "avx512f", "avx512dq", "avx512bw",
+                "avx512vl", "avx512cd", "avx512_vnni", "avx512_bf16", "amx_tile")
+# Numbers of IsProcessorFeaturePresent in winnt.h; Windows names no others of X86_FEATURES.
+WINDOWS_FEATURES = {"sse4_2": 38, "avx": 39, "avx2": 40, "avx512f": 41}
+# What NumPy calls a feature that the operating system did not tell.
+NUMPY_FEATURES = {"sse4_2": "SSE42", "avx": "AVX", "avx2": "AVX2", "fma": "FMA3", "f16c": "F16C"}
+ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
+
+
+def describe_interpreter() -> dict:
+    return {"version": platform.python_version(), "implementation": platform.python_implementation(),
+            "cache_tag": sys.implementation.cache_tag, "executable": sys.executable, "prefix": sys.prefix}
+
+
+def parse_os_release(text: str) -> dict[str, str]:
+    """/etc/os-release as a dictionary; values lose their shell quotes, lines without "=" are skipped."""
+    pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
+    return {key.strip(): " ".join(shlex.split(value)) for key, value in pairs}
+
+
+def describe_distribution(system: str) -> dict:
+    """The distribution's id and version; "unknown" where the system does not say."""
+    if system == "Darwin":
+        return {"distribution": "macos", "distribution_version": platform.mac_ver()[0]}
+    if system == "Windows":
+        return {"distribution": "windows", "distribution_version": platform.version()}
+    for path in (Path("/etc/os-release"), Path("/usr/lib/os-release")):
+        if path.is_file():
+            values = parse_os_release(read_text(path, "the distribution's description"))
+            version = values.get("VERSION_ID", "unknown")
+            return {"distribution": values.get("ID", "unknown"), "distribution_version": version}
+    return {"distribution": "unknown", "distribution_version": "unknown"}
+
+
+def describe_os() -> dict:
+    system = platform.system()
+    return {"system": system, "release": platform.release(), **describe_distribution(system)}
+
+
+def describe_libc() -> dict:
+    """The C library's name and version; the version of musl is not told by any stable interface: "unknown"."""
+    if platform.system() in ("Darwin", "Windows"):
+        name = {"Darwin": "libSystem", "Windows": "ucrt"}[platform.system()]
+        return {"name": name, "version": platform.version()}
+    if any(Path("/lib").glob("ld-musl-*")):
+        return {"name": "musl", "version": "unknown"}
+    name, version = platform.libc_ver()
+    return {"name": name or "unknown", "version": version or "unknown"}
+
+
+LIBM_FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "atan", "atan2", "tanh",
+                  "erf", "sqrt", "cbrt")
+LIBM_POINTS = 1000
+
+
+def libm_arguments() -> list[float]:
+    """Points in (0.01, 12.01) spread by the golden ratio; exact in any IEEE 754 arithmetic, so equal everywhere."""
+    return [0.01 + 12 * ((index * 0.6180339887498949) % 1.0) for index in range(1, LIBM_POINTS + 1)]
+
+
+def describe_libm() -> dict[str, str]:
+    """Digests of what libm's functions answer (name: double, name + "f": float); empty where libm cannot be called.
+
+    NumPy and PyTorch call libm for what they do not vectorise. Its results depend on its version and on whether it
+    chose FMA code for this CPU, so neither the version nor the CPU's name alone says whether they are equal.
+    """
+    try:
+        library = ctypes.CDLL("ucrtbase" if platform.system() == "Windows" else None)
+    except OSError:
+        return {}
+    kinds = (("", ctypes.c_double, "d"), ("f", ctypes.c_float, "f"))
+    return {name + suffix: libm_digest(getattr(library, name + suffix), name, kind, code)
+            for suffix, kind, code in kinds for name in LIBM_FUNCTIONS if hasattr(library, name + suffix)}
+
+
+def libm_digest(function: Any, name: str, kind: Any, code: str) -> str:
+    """16 hexadecimal digits over the bits of the function's results; of two arguments the second is 2.4."""
+    binary = name in ("pow", "atan2")
+    function.restype, function.argtypes = kind, [kind, kind] if binary else [kind]
+    results = [function(x, 2.4) if binary else function(x) for x in libm_arguments()]
+    return hashlib.sha256(struct.pack(f"<{len(results)}{code}", *results)).hexdigest()[:16]
+
+
+def architecture() -> str:
+    name = platform.machine().lower()
+    return ARCHITECTURES.get(name, name or "unknown")
+
+
+def describe_machine() -> dict:
+    return {"architecture": architecture(), "byteorder": sys.byteorder, "pointer_bits": 8 * struct.calcsize("P"),
+            "processors": os.cpu_count() or 0}
+
+
+def parse_proc_cpuinfo(text: str) -> dict:
+    """CPU facts of Linux's /proc/cpuinfo, first processor."""
+    first = text.strip().split("\n\n")[0]
+    pairs = (line.split(":", 1) for line in first.splitlines() if ":" in line)
+    values = {key.strip(): value.strip() for key, value in pairs}
+    flags = set(values.get("flags", "").split())
+    features = {name: name in flags for name in X86_FEATURES} if flags else {}
+    vendor = values.get("vendor_id", values.get("CPU implementer", "unknown"))
+    return {"vendor": vendor, "model": values.get("model name", "unknown"), "features": features}
+
+
+def parse_sysctl(text: str) -> dict:
+    """CPU facts of macOS's `sysctl machdep.cpu hw.optional` ("name: value" a line)."""
+    pairs = (line.split(":", 1) for line in text.splitlines() if ":" in line)
+    values = {key.strip(): value.strip() for key, value in pairs}
+    words = " ".join(values.get(f"machdep.cpu.{key}", "") for key in ("features", "leaf7_features")).lower().split()
+    flags = {word.replace("avx1.0", "avx").replace("sse4.2", "sse4_2") for word in words}
+    features = {name: name in flags or values.get(f"hw.optional.{name}") == "1" for name in X86_FEATURES}
+    vendor = values.get("machdep.cpu.vendor", "Apple" if not flags else "unknown")
+    return {"vendor": vendor, "model": values.get("machdep.cpu.brand_string", "unknown"),
+            "features": features if flags else {}}
+
+
+def windows_cpu(is_present: Callable[[int], int], model: str) -> dict:
+    """CPU facts from Windows' IsProcessorFeaturePresent; features that it does not know are "unknown"."""
+    features = {name: bool(is_present(WINDOWS_FEATURES[name])) if name in WINDOWS_FEATURES else "unknown"
+                for name in X86_FEATURES}
+    return {"vendor": "unknown", "model": model, "features": features}
+
+
+def describe_cpu() -> dict:
+    """Vendor, model and features; a system that tells none of them gives "unknown" and no features."""
+    unknown = {"vendor": "unknown", "model": platform.processor() or "unknown", "features": {}}
+    system = platform.system()
+    if system == "Linux":
+        return parse_proc_cpuinfo(read_text(Path("/proc/cpuinfo"), "the processor's description"))
+    if system == "Darwin":
+        answer = subprocess.run(["sysctl", "machdep.cpu", "hw.optional"], capture_output=True, text=True, check=False)
+        return parse_sysctl(answer.stdout)
+    if system == "Windows" and architecture() == "x86_64":
+        return windows_cpu(ctypes.windll.kernel32.IsProcessorFeaturePresent, platform.processor())
+    return unknown
+
+
+def fill_unknown_features(features: dict, seen_by_numpy: Iterable[str]) -> dict:
+    """Features that the system left "unknown" as NumPy found them by CPUID, where NumPy knows their name."""
+    seen = set(seen_by_numpy)
+    return {name: NUMPY_FEATURES[name] in seen if value == "unknown" and seen and name in NUMPY_FEATURES else value
+            for name, value in features.items()}
+
+
+# --- packages --------------------------------------------------------------------------------------------------------
+
+# Files that the installer writes for itself: they differ between pip and uv and say nothing about the package.
+INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
+
+
+class RecordRow(NamedTuple):
+    """One line of RECORD: path relative to the folder of the distribution, hash name and value ("" where none)."""
+
+    path: str
+    algorithm: str
+    value: str
+
+
+class Distribution(NamedTuple):
+    """An installed distribution; `rows` is None where it has no RECORD (system packages, old installers)."""
+
+    name: str
+    version: str
+    location: Path
+    editable: bool
+    rows: list | None
+
+
+def normalise_name(name: str) -> str:
+    """A distribution's name as PyPA's specification compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def parse_metadata(text: str) -> dict[str, str]:
+    """The header fields of METADATA or PKG-INFO, first occurrence each."""
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        if not line.strip():
+            break
+        key, colon, value = line.partition(":")
+        if colon and not key.startswith((" ", "\t")):
+            fields.setdefault(key, value.strip())
+    return fields
+
+
+def parse_record(text: str) -> list[RecordRow]:
+    """RECORD's rows; a row without a hash has "" twice."""
+    rows = []
+    for row in csv.reader(text.splitlines()):
+        if row:
+            algorithm, _, value = (row[1] if len(row) > 1 else "").partition("=")
+            rows.append(RecordRow(row[0].replace("\\", "/"), algorithm, value))
+    return rows
+
+
+def optional_text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else None
+
+
+def read_distribution(info: Path) -> Distribution:
+    """The distribution that a *.dist-info folder, or an *.egg-info folder or file, describes."""
+    text = next((found for found in map(optional_text, (info / "METADATA", info / "PKG-INFO", info)) if found), "")
+    fields = parse_metadata(text)
+    stem_name, _, stem_version = info.name.rsplit(".", 1)[0].partition("-")
+    record, url = optional_text(info / "RECORD"), optional_text(info / "direct_url.json")
+    editable = bool(url and json.loads(url).get("dir_info", {}).get("editable"))
+    return Distribution(normalise_name(fields.get("Name", stem_name)), fields.get("Version", stem_version or "unknown"),
+                        info.parent, editable, None if record is None else parse_record(record))
+
+
+def find_distributions(search_path: Iterable[str] | None = None) -> list[Distribution]:
+    """Every distribution on the search path, in its order; leftovers of interrupted installs ("~name") are skipped."""
+    folders = dict.fromkeys(Path(entry) for entry in (sys.path if search_path is None else search_path) if entry)
+    found = []
+    for folder in folders:
+        if folder.is_dir():
+            infos = (item for item in folder.iterdir() if item.name.endswith((".dist-info", ".egg-info")))
+            found += [read_distribution(item) for item in sorted(infos) if not item.name.startswith("~")]
+    return found
+
+
+def group_by_name(distributions: Iterable[Distribution]) -> dict[str, list[Distribution]]:
+    """The first distribution of each name, which is the one that is imported, and others of that name in its folder."""
+    groups: dict[str, list[Distribution]] = {}
+    for item in distributions:
+        group = groups.setdefault(item.name, [])
+        if not group or group[0].location == item.location:
+            group.append(item)
+    return groups
+
+
+def hashed_rows(rows: Iterable[RecordRow]) -> list[RecordRow]:
+    """The rows that can be checked: with a hash, and no byte code."""
+    return [row for row in rows if row.value and not row.path.endswith(".pyc")]
+
+
+def record_digest(item: Distribution) -> str | None:
+    """sha256 over paths and hashes of the files that came with the wheel: which build this is. None where unknown.
+
+    Left out are scripts (their first line names the environment's folder) and what installers write for themselves.
+    An editable install records its own folder's path, so it has no digest; the project's code has one of its own.
+    """
+    if item.rows is None or item.editable:
+        return None
+    rows = [row for row in hashed_rows(item.rows) if not row.path.startswith("../") and not is_installers(row.path)]
+    return digest_of(sorted(f"{row.path} {row.algorithm}={row.value}" for row in rows))
+
+
+def is_installers(path: str) -> bool:
+    """Whether the installer, not the wheel, is the origin of a file."""
+    folder, _, name = path.rpartition("/")
+    return folder.endswith(".dist-info") and name in INSTALLER_FILES
+
+
+def check_file(location: Path, row: RecordRow) -> str:
+    """One file's state: "ok", "modified" or "missing"; raises VerifyError where the file cannot be read."""
+    path = location / row.path
+    try:
+        digest = sha256_file(path, row.algorithm).digest()
+    except (FileNotFoundError, NotADirectoryError):
+        return "missing"
+    except OSError as error:
+        raise VerifyError(f"installed file {path} cannot be read ({error.strerror}): run as a user who may") from error
+    except ValueError as error:
+        raise VerifyError(f"RECORD names the hash {row.algorithm!r} for {path}, which this Python lacks") from error
+    return "ok" if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == row.value else "modified"
+
+
+def collapse_missing(rows: Iterable[RecordRow], missing: set[str]) -> list[str]:
+    """Missing files, with a folder ("name/") instead of its files where all that RECORD lists in it are missing."""
+    present_folders = {parent for row in rows if row.path not in missing for parent in parents(row.path)}
+    gone = set()
+    for path in missing:
+        folders = [parent for parent in parents(path) if parent not in present_folders]
+        gone.add(folders[0] + "/" if folders else path)
+    return sorted(gone)
+
+
+def parents(path: str) -> list[str]:
+    """The folders that hold a path, outermost first: "a/b/c" gives "a", "a/b"."""
+    pieces = path.split("/")[:-1]
+    return ["/".join(pieces[:count]) for count in range(1, len(pieces) + 1)]
+
+
+def describe_integrity(item: Distribution, states: dict[str, str] | None) -> dict:
+    """Whether the files match RECORD; `states` maps paths to check_file()'s answers, None where not checked."""
+    if item.rows is None or states is None:
+        return {"status": "no-record" if item.rows is None else "skipped"}
+    modified = sorted(path for path, state in states.items() if state == "modified")
+    missing = collapse_missing(hashed_rows(item.rows), {path for path, state in states.items() if state == "missing"})
+    return {"status": "checked", "files": len(states),
+            "modified": shortened_list(modified, LISTED_FILES), "modified_count": len(modified),
+            "missing": shortened_list(missing, LISTED_MISSING)}
+
+
+def shortened_list(items: list[str], count: int) -> list[str]:
+    return items if len(items) <= count else [*items[:count], f"... and {len(items) - count} more"]
+
+
+def check_distributions(items: list[Distribution]) -> dict[str, dict[str, str]]:
+    """{distribution: {path: check_file()'s answer}}, all files hashed by a pool of threads."""
+    jobs = [(item, row) for item in items if item.rows is not None for row in hashed_rows(item.rows)]
+    with ThreadPoolExecutor(worker_count()) as pool:
+        states = list(pool.map(lambda job: check_file(job[0].location, job[1]), jobs))
+    answer: dict[str, dict[str, str]] = {item.name: {} for item in items if item.rows is not None}
+    for index, (item, row) in enumerate(jobs):
+        answer[item.name][row.path] = states[index]
+    return answer
+
+
+def describe_packages(groups: dict[str, list[Distribution]], integrity: bool) -> dict[str, dict]:
+    """Every package by name: version, where it is, which build it is, and whether its files are as installed."""
+    firsts = [group[0] for group in groups.values()]
+    states = check_distributions(firsts) if integrity else {}
+    return {item.name: {"version": item.version, "editable": item.editable, "location": str(item.location),
+                        "record_digest": record_digest(item),
+                        "duplicates": [other.version for other in groups[item.name][1:]],
+                        "integrity": describe_integrity(item, states.get(item.name))} for item in firsts}
+
+
+def cv2_providers(groups: dict[str, list[Distribution]]) -> dict:
+    """The distributions that installed files under cv2/: two overwrite each other's files, whatever pip says."""
+    names = sorted(name for name, group in groups.items()
+                   if any(row.path.startswith("cv2/") for item in group for row in item.rows or ()))
+    return {"count": len(names), "names": names}
+
+
+# --- pins ------------------------------------------------------------------------------------------------------------
+
+class Effect(NamedTuple):
+    """What a pin did: `seen` is what the library says (None: it cannot be observed), `ok` whether that is as wanted."""
+
+    seen: str | None
+    ok: bool
+    how: str
+
+
+def unobservable(how: str) -> Effect:
+    return Effect(None, True, how)
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    """The pins of a numerics.env: NAME=VALUE a line, "#" starts a comment line. Raises VerifyError on anything else."""
+    pins: dict[str, str] = {}
+    for number, line in enumerate(read_text(Path(path), "the pins' file").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) or name in pins:
+            raise VerifyError(f"{path}, line {number}: found {text!r}, expected a new NAME=VALUE: correct it")
+        pins[name] = value
+    return pins
+
+
+def library(name: str, without: Iterable[str] = ()) -> Any:
+    """The imported module, or None where it is not installed, cannot be imported, or is in `without`."""
+    if name in without:
+        return None
+    if name not in sys.modules and importlib.util.find_spec(name) is None:
+        return None
+    try:
+        return importlib.import_module(name)
+    except (ImportError, OSError):
+        return None
+
+
+def enabled_numpy_features(numpy: Any) -> dict[str, bool]:
+    """NumPy's table of CPU features: those that it may use are True. The module moved in NumPy 2."""
+    core = importlib.import_module(("numpy._core" if hasattr(numpy, "_core") else "numpy.core") + "._multiarray_umath")
+    return core.__cpu_features__
+
+
+def probe_aten(wanted: str, without: Iterable[str]) -> Effect:
+    torch = library("torch", without)
+    if torch is None:
+        return unobservable("torch cannot be imported")
+    seen = torch.backends.cpu.get_cpu_capability()
+    if architecture() != "x86_64":
+        return Effect(seen, True, f"torch has no x86 code on {architecture()}")
+    return Effect(seen, seen == wanted.upper(), "torch.backends.cpu.get_cpu_capability()")
+
+
+@functools.lru_cache(maxsize=1)
+def onednn_convolution() -> str | None:
+    """The name of the code that oneDNN chose for a small convolution ("jit:avx2"), from its verbose output.
+
+    oneDNN tells it nowhere else. Its lines go to file descriptor 1, which is a temporary file meanwhile: some ms.
+    None where PyTorch came without oneDNN or without its verbose mode.
+    """
+    torch = importlib.import_module("torch")
+    if not torch.backends.mkldnn.is_available():
+        return None
+    with tempfile.TemporaryFile() as capture:
+        with redirected_stdout(capture.fileno()), torch.backends.mkldnn.verbose(torch.backends.mkldnn.VERBOSE_ON):
+            torch.nn.functional.conv2d(torch.zeros(2, 8, 16, 16), torch.zeros(8, 8, 5, 5))
+        capture.seek(0)
+        found = re.search(r",exec,cpu,convolution,([^,]+),", capture.read().decode("ascii", "replace"))
+    return found.group(1) if found else None
+
+
+@contextlib.contextmanager
+def redirected_stdout(target: int) -> Iterator[None]:
+    """File descriptor 1 is `target` inside the block; what Python had buffered is written before."""
+    sys.stdout.flush()
+    saved = os.dup(1)
+    os.dup2(target, 1)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 1)
+        os.close(saved)
+
+
+def probe_onednn(wanted: str, without: Iterable[str]) -> Effect:
+    if library("torch", without) is None:
+        return unobservable("torch cannot be imported")
+    if architecture() != "x86_64":
+        return unobservable(f"oneDNN has no x86 code on {architecture()}")
+    seen = onednn_convolution()
+    if seen is None:
+        return unobservable("this torch does not report what oneDNN runs")
+    return Effect(seen, seen == f"jit:{wanted.lower()}", "the convolution that oneDNN reports in its verbose mode")
+
+
+def torch_symbol(name: str, without: Iterable[str]) -> Any:
+    """A function of the MKL inside PyTorch's CPU library, or None where it is not exported there."""
+    torch = library("torch", without)
+    if torch is None:
+        return None
+    folder = Path(torch.__file__).parent / "lib"
+    for file in ("libtorch_cpu.so", "libtorch_cpu.dylib", "torch_cpu.dll"):
+        if (folder / file).is_file():
+            return getattr(ctypes.CDLL(str(folder / file)), name, None)
+    return None
+
+
+# Values of mkl_cbwr_get(MKL_CBWR_BRANCH) in mkl_service.h.
+MKL_BRANCHES = {1: "OFF", 2: "AUTO", 3: "COMPATIBLE", 4: "SSE2", 6: "SSSE3", 7: "SSE4_1", 8: "SSE4_2", 9: "AVX",
+                10: "AVX2", 11: "AVX512_MIC", 12: "AVX512", 13: "AVX512_MIC_E1", 14: "AVX512_E1"}
+MKL_CBWR_BRANCH = 1
+
+
+def probe_mkl_branch(wanted: str, without: Iterable[str]) -> Effect:
+    function = torch_symbol("mkl_serv_cbwr_get", without)
+    if function is None:
+        return unobservable("torch's library exports no mkl_serv_cbwr_get")
+    code = function(MKL_CBWR_BRANCH)
+    seen = MKL_BRANCHES.get(code & 0xFFFF, str(code)) + (",STRICT" if code & 0x10000 else "")
+    return Effect(seen, seen == wanted.upper(), "mkl_cbwr_get() of the MKL inside torch")
+
+
+def probe_mkl_dynamic(wanted: str, without: Iterable[str]) -> Effect:
+    function = torch_symbol("mkl_serv_get_dynamic", without)
+    if function is None:
+        return unobservable("torch's library exports no mkl_serv_get_dynamic")
+    seen = "TRUE" if function() else "FALSE"
+    return Effect(seen, seen == wanted.upper(), "mkl_get_dynamic() of the MKL inside torch")
+
+
+def parallel_info(torch: Any, name: str) -> str | None:
+    """A number of torch.__config__.parallel_info(), such as that of "mkl_get_max_threads"."""
+    found = re.search(rf"{name}\(\) : (\d+)", torch.__config__.parallel_info())
+    return found.group(1) if found else None
+
+
+def probe_torch_threads(name: str, wanted: str, without: Iterable[str]) -> Effect:
+    torch = library("torch", without)
+    seen = parallel_info(torch, name) if torch else None
+    if seen is None:
+        return unobservable(f"torch is absent or does not report {name}()")
+    return Effect(seen, seen == wanted, f"{name}() in torch's parallel_info()")
+
+
+def openblas_files(module: Any) -> list[str]:
+    """The OpenBLAS libraries that came with a package (numpy.libs, .dylibs), or else that the process has loaded."""
+    package = Path(module.__file__).parent
+    folders = (package.with_name(package.name + ".libs"), package / ".libs", package / ".dylibs")
+    bundled = [str(file) for folder in folders if folder.is_dir() for file in sorted(folder.glob("*openblas*"))]
+    maps = Path("/proc/self/maps")
+    if bundled or not maps.is_file():
+        return bundled
+    return sorted(set(re.findall(r"\S+openblas\S*\.so\S*", maps.read_text(encoding="utf-8"))))
+
+
+def openblas_answer(file: str, function: str, kind: Any) -> Any:
+    """What e.g. `openblas_get_corename` answers; builds differ in the name's prefix and suffix. None: no such name."""
+    handle = ctypes.CDLL(file)
+    for name in (f"{prefix}{function}{suffix}" for prefix in ("", "scipy_") for suffix in ("64_", "")):
+        symbol = getattr(handle, name, None)
+        if symbol is not None:
+            symbol.restype, symbol.argtypes = kind, []
+            answer = symbol()
+            return answer.decode() if isinstance(answer, bytes) else answer
+    return None
+
+
+def describe_openblas(module: Any) -> dict:
+    """Kernels ("core"), build and threads of the OpenBLAS that a module uses; "none" each where it has none."""
+    names = {"core": "openblas_get_corename", "config": "openblas_get_config", "threads": "openblas_get_num_threads"}
+    for file in openblas_files(module):
+        facts = {key: openblas_answer(file, name, ctypes.c_int if key == "threads" else ctypes.c_char_p)
+                 for key, name in names.items()}
+        words = str(facts["config"]).split()  # the build's options, and among them the kernels chosen on this processor
+        return {**facts, "config": " ".join(word for word in words if word != facts["core"])}
+    return dict.fromkeys(names, "none")
+
+
+def probe_openblas(key: str, wanted: str, without: Iterable[str]) -> Effect:
+    """Compares what the OpenBLAS of NumPy and that of SciPy say; both must be as wanted."""
+    modules = [module for module in (library("numpy", without), library("scipy", without)) if module]
+    seen = {module.__name__: str(describe_openblas(module)[key]) for module in modules}
+    seen = {name: value for name, value in seen.items() if value != "none"}
+    if not seen:
+        return unobservable("neither NumPy nor SciPy has an OpenBLAS of its own")
+    text = ", ".join(f"{name}: {value}" for name, value in seen.items())
+    if key == "core" and architecture() != "x86_64":
+        return Effect(text, True, f"OpenBLAS has no x86 code on {architecture()}")
+    return Effect(text, all(value.lower() == wanted.lower() for value in seen.values()), f"OpenBLAS itself ({key})")
+
+
+def probe_numpy_features(wanted: str, without: Iterable[str]) -> Effect:
+    numpy = library("numpy", without)
+    if numpy is None:
+        return unobservable("numpy cannot be imported")
+    table = enabled_numpy_features(numpy)
+    names = wanted.replace(",", " ").split()
+    unknown = [name for name in names if name not in table] if architecture() == "x86_64" else []
+    if unknown:
+        return Effect("unknown: " + " ".join(unknown), False, "NumPy knows no such CPU feature, so it disables none")
+    enabled = [name for name in names if table.get(name)]
+    return Effect("enabled: " + (" ".join(enabled) or "none"), not enabled, "NumPy's __cpu_features__")
+
+
+def opencv_feature_numbers(cv2: Any) -> dict[str, int]:
+    """OpenCV's names of CPU features, as OPENCV_CPU_DISABLE wants them, and their numbers, all under 512."""
+    names = ((cv2.getHardwareFeatureName(number), number) for number in range(512))
+    return {name: number for name, number in names if name}
+
+
+def probe_opencv_features(wanted: str, without: Iterable[str]) -> Effect:
+    cv2 = library("cv2", without)
+    if cv2 is None:
+        return unobservable("cv2 cannot be imported")
+    numbers = opencv_feature_numbers(cv2)
+    names = [name for name in re.split(r"[,;\s]+", wanted) if name]
+    unknown = [name for name in names if name not in numbers]
+    if unknown:
+        return Effect("unknown: " + " ".join(unknown), False, "OpenCV knows no such CPU feature (it writes AVX512-SKX)")
+    enabled = [name for name in names if cv2.checkHardwareSupport(numbers[name])]
+    return Effect("enabled: " + (" ".join(enabled) or "none"), not enabled, "cv2.checkHardwareSupport()")
+
+
+def probe_ipp(wanted: str, without: Iterable[str]) -> Effect:
+    cv2 = library("cv2", without)
+    if cv2 is None:
+        return unobservable("cv2 cannot be imported")
+    seen = "enabled" if cv2.ipp.useIPP() else "disabled"
+    return Effect(seen, seen == wanted, "cv2.ipp.useIPP()")
+
+
+def probe_numexpr(wanted: str, without: Iterable[str]) -> Effect:
+    numexpr = library("numexpr", without)
+    if numexpr is None:
+        return unobservable("numexpr is not installed")
+    return Effect(str(numexpr.nthreads), str(numexpr.nthreads) == wanted, "numexpr.nthreads")
+
+
+def probe_hash_seed(wanted: str, without: Iterable[str]) -> Effect:
+    """Python tells whether hashes are randomised, and they are not for seed 0 only; another seed shows nowhere."""
+    if wanted != "0":
+        return unobservable("Python reports no hash seed other than 0")
+    seen = "random" if sys.flags.hash_randomization else "0"
+    return Effect(seen, seen == wanted, "sys.flags.hash_randomization")
+
+
+def probe_cublas(wanted: str, without: Iterable[str]) -> Effect:
+    torch = library("torch", without)
+    if torch is None or not torch.cuda.is_available():
+        return unobservable("no CUDA device")
+    return unobservable("cuBLAS reads it and does not report it")
+
+
+def probe_ultralytics(wanted: str, without: Iterable[str]) -> Effect:
+    """Looks only where ultralytics is loaded already: importing it writes settings, which a check must not do."""
+    utils = sys.modules.get("ultralytics.utils")
+    if utils is None:
+        return unobservable("ultralytics is not loaded yet; it reads the variable then")
+    seen = str(utils.AUTOINSTALL).lower()
+    return Effect(seen, seen == wanted.lower(), "ultralytics.utils.AUTOINSTALL")
+
+
+PROBES: dict[str, Callable[[str, Iterable[str]], Effect]] = {
+    "ATEN_CPU_CAPABILITY": probe_aten,
+    "ONEDNN_MAX_CPU_ISA": probe_onednn,
+    "OPENBLAS_CORETYPE": functools.partial(probe_openblas, "core"),
+    "NPY_DISABLE_CPU_FEATURES": probe_numpy_features,
+    "OPENCV_CPU_DISABLE": probe_opencv_features,
+    "OPENCV_IPP": probe_ipp,
+    "MKL_CBWR": probe_mkl_branch,
+    "MKL_DYNAMIC": probe_mkl_dynamic,
+    "OMP_NUM_THREADS": functools.partial(probe_torch_threads, "omp_get_max_threads"),
+    "MKL_NUM_THREADS": functools.partial(probe_torch_threads, "mkl_get_max_threads"),
+    "OPENBLAS_NUM_THREADS": functools.partial(probe_openblas, "threads"),
+    "NUMEXPR_NUM_THREADS": probe_numexpr,
+    "PYTHONHASHSEED": probe_hash_seed,
+    "CUBLAS_WORKSPACE_CONFIG": probe_cublas,
+    "YOLO_AUTOINSTALL": probe_ultralytics,
+}
+
+
+def probe_pins(pins: dict[str, str], environ: dict[str, str] | None = None, without: Iterable[str] = ()) -> list[dict]:
+    """For each pin: the value wanted, the one set, and whether it took effect as the libraries of this process see it.
+
+    `ok` needs the variable to be set as wanted and, where the library tells, to have had its effect; where it does not
+    tell, `observed` is False and `how` says so. `state` sums it up in words. Imports numpy, cv2, scipy and torch, except
+    those in `without`. Pass the environment as it was at start where ultralytics is loaded: that sets OMP_NUM_THREADS.
+    """
+    values = os.environ if environ is None else environ
+    return [probe_pin(name, wanted, values.get(name), without) for name, wanted in pins.items()]
+
+
+def probe_pin(name: str, wanted: str, value: str | None, without: Iterable[str]) -> dict:
+    probe = PROBES.get(name)
+    effect = probe(wanted, without) if probe else unobservable("no way to observe this pin is known")
+    return {"name": name, "wanted": wanted, "set": value, "effective": effect.seen, "observed": effect.seen is not None,
+            "ok": value == wanted and effect.ok, "state": pin_state(wanted, value, effect), "how": effect.how}
+
+
+IN_EFFECT, NOT_OBSERVABLE = "in effect", "set, effect not observable"
+
+
+def pin_state(wanted: str, value: str | None, effect: Effect) -> str:
+    """What became of a pin, in words; one of the two above is as it should be."""
+    if value is None:
+        return "not set"
+    if value != wanted:
+        return f"set to {value}"
+    if effect.seen is None:
+        return NOT_OBSERVABLE
+    return IN_EFFECT if effect.ok else f"no effect, {effect.seen}"
+
+
+# --- imported modules ------------------------------------------------------------------------------------------------
+
+def describe_numpy(numpy: Any) -> dict:
+    core = importlib.import_module(("numpy._core" if hasattr(numpy, "_core") else "numpy.core") + "._multiarray_umath")
+    features = core.__cpu_features__
+    return {"cpu_baseline": list(core.__cpu_baseline__),
+            "cpu_dispatch": [name for name in core.__cpu_dispatch__ if features.get(name)],
+            "cpu_features": sorted(name for name, enabled in features.items() if enabled),
+            "openblas": describe_openblas(numpy)}
+
+
+def describe_cv2(cv2: Any) -> dict:
+    return {"build_digest": digest_of([cv2.getBuildInformation()]), "cpu_features": cv2.getCPUFeaturesLine(),
+            "ipp": bool(cv2.ipp.useIPP()), "ipp_version": cv2.ipp.getIppVersion(), "threads": cv2.getNumThreads()}
+
+
+def describe_torch(torch: Any) -> dict:
+    return {"git_version": torch.version.git_version, "cuda": torch.version.cuda,
+            "cuda_available": torch.cuda.is_available(), "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "config_digest": digest_of(build_lines(torch.__config__.show())),
+            "mkldnn": torch.backends.mkldnn.is_available(), "mkl": torch.backends.mkl.is_available(),
+            "threads": torch.get_num_threads(),
+            "interop_threads": torch.get_num_interop_threads(), "onednn_convolution": onednn_convolution()}
+
+
+def build_lines(config: str) -> list[str]:
+    """torch's description of its build, without the line that tells what it chose on this processor."""
+    return [line for line in config.splitlines() if "CPU capability usage" not in line]
+
+
+def describe_scipy(scipy: Any) -> dict:
+    return {"openblas": describe_openblas(scipy)}
+
+
+DESCRIBERS = {"numpy": describe_numpy, "cv2": describe_cv2, "torch": describe_torch, "scipy": describe_scipy}
+
+
+def describe_module(name: str) -> dict:
+    """What a module says about itself once imported. Any failure is the caller's: see probe_in_child()."""
+    if importlib.util.find_spec(name) is None:
+        return failed_module("not installed")
+    module = importlib.import_module(name)
+    build = DESCRIBERS[name](module) if name in DESCRIBERS else {}
+    return {"imported": True, "error": None, "version": str(getattr(module, "__version__", "unknown")),
+            "file": module.__file__, "build": build}
+
+
+def failed_module(error: str) -> dict:
+    return {"imported": False, "error": error, "version": None, "file": None, "build": {}}
+
+
+def child_main() -> int:
+    """The child's side of probe_in_child(): a JSON request on stdin, one JSON answer a line on stdout.
+
+    Nothing is caught here: a module whose import raises or crashes ends the child, and the parent goes on without it.
+    """
+    sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() != Path(__file__).resolve().parent]
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # what libraries print must not get among the answers
+    request, environ = json.load(sys.stdin), dict(os.environ)
+    for name in request["modules"]:
+        print(json.dumps({name: describe_module(name)}), file=answers, flush=True)
+    print(json.dumps({"pins": probe_pins(request["pins"], environ, request["without"])}), file=answers, flush=True)
+    return 0
+
+
+def run_child(request: dict, environ: dict[str, str]) -> tuple[list[dict], str | None]:
+    """The child's answers, and why it ended before it had given all (None: it gave all)."""
+    command = [sys.executable, str(Path(__file__).resolve()), CHILD_COMMAND]
+    try:
+        child = subprocess.run(command, input=json.dumps(request), env=environ, capture_output=True, encoding="utf-8",
+                               errors="replace", timeout=CHILD_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        return [], f"no answer within {CHILD_SECONDS} s"
+    answers = [json.loads(line) for line in child.stdout.splitlines()]
+    if child.returncode == 0:
+        return answers, None
+    last = ([line for line in child.stderr.splitlines() if line.strip()] or ["no message"])[-1].strip()
+    return answers, f"ended by signal {-child.returncode}" if child.returncode < 0 else last
+
+
+CHILD_COMMAND = "probe-in-child"
+
+
+def probe_in_child(pins: dict[str, str], environ: dict[str, str]) -> tuple[dict[str, dict], list[dict]]:
+    """Imports MODULES and probes the pins in child processes, so that a module that fails costs only itself."""
+    modules: dict[str, dict] = {}
+    while True:
+        waiting = [name for name in MODULES if name not in modules]
+        failed = [name for name, facts in modules.items() if not facts["imported"]]
+        answers, failure = run_child({"modules": waiting, "pins": pins, "without": failed}, environ)
+        for answer in answers:
+            modules.update({name: facts for name, facts in answer.items() if name != "pins"})
+        if failure is None:
+            return modules, answers[-1]["pins"]
+        broken = next((name for name in waiting if name not in modules), None)
+        if broken is None:
+            return modules, [failed_pin(name, pins[name], environ.get(name), failure) for name in pins]
+        modules[broken] = failed_module(failure)
+
+
+def failed_pin(name: str, wanted: str, value: str | None, failure: str) -> dict:
+    return {"name": name, "wanted": wanted, "set": value, "effective": None, "observed": False, "ok": False,
+            "state": "not checked", "how": f"the check itself failed: {failure}"}
+
+
+def add_origin(modules: dict[str, dict], groups: dict[str, list[Distribution]]) -> dict[str, dict]:
+    """Adds which distribution installed each module's file (from_package: one did); the path is then relative to it."""
+    wanted = {Path(facts["file"]).resolve(): name for name, facts in modules.items() if facts["file"]}
+    origin = {}
+    for item in (item for group in groups.values() for item in group if item.rows is not None):
+        folder = item.location.resolve()
+        for row in item.rows:
+            name = wanted.get(folder / row.path) if row.path.endswith("/__init__.py") else None
+            if name:
+                origin.setdefault(name, (item.name, row.path))
+    return {name: {**facts, "package": origin.get(name, (None,))[0], "from_package": name in origin,
+                   "file": origin[name][1] if name in origin else facts["file"]} for name, facts in modules.items()}
+
+
+# --- the project's own files -----------------------------------------------------------------------------------------
+
+def default_root() -> Path:
+    """The checkout, or /opt/poseparity in an image: the folder that holds scripts/."""
+    return Path(__file__).resolve().parent.parent
+
+
+def describe_bundle(folder: Path | None) -> dict | None:
+    """Hashes of every file of a model bundle; None where there is no bundle to describe."""
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise VerifyError(f"the bundle {folder} is no folder: name one that holds bundle.toml")
+    files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {"path": str(folder), **hash_tree(folder, files)}
+
+
+def find_bundle(root: Path) -> Path | None:
+    """The bundle that the service would load: POSEPARITY_BUNDLE, or the demo bundle where it exists."""
+    if os.environ.get("POSEPARITY_BUNDLE"):
+        return Path(os.environ["POSEPARITY_BUNDLE"])
+    demo = root / "service" / "bundles" / "demo"
+    return demo if demo.is_dir() else None
+
+
+def describe_code(root: Path) -> dict | None:
+    """One digest over the service's code; None where it is not beside this file."""
+    service = root / "service"
+    files = [*(service / "poseparity").rglob("*.py"), *service.glob("gunicorn.conf.py")]
+    tree = hash_tree(root, files)
+    return {"digest": tree["digest"], "files": len(tree["files"])} if files else None
+
+
+def describe_locks(root: Path) -> dict[str, str]:
+    return hash_tree(root, (root / "lockfiles").glob("*.lock"))["files"]
+
+
+def describe_pins(path: Path, pins: dict[str, str] | None, probed: list[dict], applied: bool) -> dict:
+    """The pins' file and what became of each pin; found is False where there is no such file."""
+    if pins is None:
+        return {"found": False, "sha256": None, "source": None, "by_name": {}}
+    return {"found": True, "sha256": sha256_file(path).hexdigest(), "source": "applied" if applied else "environment",
+            "by_name": {item["name"]: {key: item[key] for key in item if key != "name"} for item in probed}}
+
+
+# --- snapshot --------------------------------------------------------------------------------------------------------
+
+def take_snapshot(root: Path | None = None, *, pins_file: Path | None = None, bundle: Path | None = None,
+                  integrity: bool = True, apply_pins: bool = False) -> dict:
+    """Everything that parity.toml judges about the interpreter that runs this, JSON-ready.
+
+    Installed files are hashed here by threads while a child process imports the modules. `apply_pins` sets the pins for
+    that child, for a shell that does not; the snapshot says so. Raises VerifyError where a file named is not usable.
+    """
+    started = time.monotonic()
+    root = default_root() if root is None else Path(root)
+    pins_path = root / "lockfiles" / "numerics.env" if pins_file is None else Path(pins_file)
+    pins = read_pins(pins_path) if pins_file is not None or pins_path.is_file() else None
+    environ = {**os.environ, **(pins if apply_pins and pins else {})}
+    with ThreadPoolExecutor(1) as background:
+        child = background.submit(probe_in_child, pins or {}, environ)
+        groups = group_by_name(find_distributions())
+        snapshot = {**describe_host(), "packages": describe_packages(groups, integrity),
+                    "cv2_providers": cv2_providers(groups),
+                    "bundle": describe_bundle(find_bundle(root) if bundle is None else Path(bundle)),
+                    "code": describe_code(root), "locks": describe_locks(root)}
+        modules, probed = child.result()
+    snapshot["modules"] = add_origin(modules, groups)
+    snapshot["pins"] = describe_pins(pins_path, pins, probed, apply_pins)
+    seen_by_numpy = modules["numpy"]["build"].get("cpu_features", ())
+    snapshot["cpu"]["features"] = fill_unknown_features(snapshot["cpu"]["features"], seen_by_numpy)
+    return {"kind": KIND, "format": FORMAT, "taken": describe_taking(started), **snapshot}
+
+
+def describe_host() -> dict:
+    return {"interpreter": describe_interpreter(), "os": describe_os(), "libc": describe_libc(),
+            "libm": describe_libm(), "machine": describe_machine(), "cpu": describe_cpu()}
+
+
+def describe_taking(started: float) -> dict:
+    return {"at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "host": platform.node(),
+            "seconds": round(time.monotonic() - started, 2)}
+
+
+def load_snapshot(path: Path) -> dict:
+    """A snapshot's file, checked to be one of this format; raises VerifyError."""
+    text = read_text(Path(path), "the snapshot")
+    try:
+        snapshot = json.loads(text)
+    except ValueError as error:
+        raise VerifyError(f"the snapshot {path} is not JSON ({error}): take it again") from error
+    return check_snapshot(snapshot, str(path))
+
+
+SECTIONS = ("interpreter", "os", "libc", "libm", "machine", "cpu", "packages", "cv2_providers", "modules", "pins",
+            "bundle", "code", "locks")
+
+
+def check_snapshot(snapshot: Any, source: str) -> dict:
+    """The snapshot itself, if it is one of this format and complete; raises VerifyError naming its `source`."""
+    if not isinstance(snapshot, dict) or snapshot.get("kind") != KIND:
+        raise VerifyError(f"{source} is no snapshot of an environment, expected \"kind\": \"{KIND}\": "
+                          "take one with `verify_env.py snapshot -o FILE`")
+    if snapshot.get("format") != FORMAT:
+        raise VerifyError(f"the snapshot {source} has format {snapshot.get('format')!r}, expected {FORMAT}: "
+                          "take both snapshots with the same release")
+    missing = [name for name in SECTIONS if name not in snapshot]
+    if missing:
+        raise VerifyError(f"the snapshot {source} lacks {', '.join(missing)}: take it again")
+    return snapshot
+
+
+def write_snapshot(snapshot: dict, output: Path | None) -> None:
+    """Writes to a file, whole or not at all, or to stdout."""
+    text = json.dumps(snapshot, indent=1, sort_keys=True) + "\n"
+    if output is None:
+        sys.stdout.write(text)
+        return
+    partial = output.with_name(output.name + ".partial")
+    try:
+        partial.write_text(text, encoding="ascii")
+        partial.replace(output)
+    except OSError as error:
+        raise VerifyError(f"{output} cannot be written ({error.strerror}): name a file in a writable folder") from error
+
+
+# --- policy ----------------------------------------------------------------------------------------------------------
+
+MUST_EQUAL, MUST_BE = "must-equal", "must-be"
+VERDICTS = {MUST_EQUAL: "error", MUST_BE: "error", "tolerance": "tolerance", "may-differ": "allowed",
+            "information": "information"}
+RULE_KEYS = {"paths", "verdict", "why", "effect", "value", "one_of", "when_same", "except_items", "implied_by"}
+
+
+class Rule(NamedTuple):
+    """One rule of parity.toml, for the paths that match one of its patterns (tuples of segments)."""
+
+    patterns: tuple
+    verdict: str
+    why: str
+    effect: str
+    accepted: tuple = ()
+    when_same: tuple = ()
+    except_items: tuple = ()
+    implied_by: str | None = None
+
+
+class Policy(NamedTuple):
+    """The ordered rules of a parity.toml: the first that matches a path judges it."""
+
+    source: str
+    rules: tuple
+
+
+def load_policy(path: Path) -> Policy:
+    """Reads and checks a parity.toml; raises VerifyError naming the rule and what is wrong with it."""
+    text = read_text(Path(path), "the policy")
+    try:
+        document = tomllib.loads(text) if tomllib else read_simple_toml(text)
+    except ValueError as error:
+        raise VerifyError(f"the policy {path} is not the TOML expected ({error}): correct it") from error
+    if document.get("format") != FORMAT or set(document) != {"format", "rule"}:
+        raise VerifyError(f"the policy {path} has the keys {sorted(document)} and format {document.get('format')!r}, "
+                          f"expected format = {FORMAT} and [[rule]] tables only: correct it")
+    rules = tuple(parse_rule(table, f"{path}, rule {number}") for number, table in enumerate(document["rule"], 1))
+    check_reachable(rules, str(path))
+    return Policy(str(path), rules)
+
+
+def parse_rule(table: dict, where: str) -> Rule:
+    """One [[rule]] table as a Rule; raises VerifyError."""
+    unknown = sorted(set(table) - RULE_KEYS)
+    missing = [key for key in ("paths", "verdict", "why", "effect") if not table.get(key)]
+    if unknown or missing:
+        raise VerifyError(f"{where}: found unknown keys {unknown}, and no or empty {missing}: correct it")
+    if table["verdict"] not in VERDICTS:
+        raise VerifyError(f"{where}: verdict is {table['verdict']!r}, expected one of {', '.join(VERDICTS)}")
+    if len({"value", "one_of"}.intersection(table)) != (table["verdict"] == MUST_BE):
+        raise VerifyError(f"{where}: expected `value` or `one_of` with verdict {MUST_BE!r}, and only there: correct it")
+    accepted = (table["value"],) if "value" in table else tuple(table.get("one_of", ()))
+    return Rule(tuple(parse_pattern(text, where) for text in table["paths"]), table["verdict"], table["why"],
+                table["effect"], accepted, tuple(table.get("when_same", ())),
+                tuple(table.get("except_items", ())), table.get("implied_by"))
+
+
+def parse_pattern(text: str, where: str) -> tuple:
+    """The segments of a pattern: "*" in a segment matches as in file names, a last "**" any rest, or none."""
+    segments = tuple(text.split("."))
+    if "" in segments or "**" in segments[:-1]:
+        raise VerifyError(f"{where}: pattern {text!r} has an empty segment or a ** before its end: correct it")
+    return segments
+
+
+def check_reachable(rules: Iterable[Rule], where: str) -> None:
+    """Raises VerifyError where a pattern comes twice and the first rule always applies: the second never would."""
+    seen = set()
+    for rule in rules:
+        repeated = seen.intersection(rule.patterns)
+        if repeated:
+            raise VerifyError(f"{where} has a second rule for {'.'.join(min(repeated))}, which never applies: remove it")
+        if not rule.when_same:
+            seen.update(rule.patterns)
+
+
+def matches(pattern: tuple, path: tuple) -> bool:
+    """Whether a pattern's segments match a path's."""
+    if pattern[-1] == "**":
+        pattern, path = pattern[:-1], path[:len(pattern) - 1]
+    return len(pattern) == len(path) and all(fnmatchcase(path[i], pattern[i]) for i in range(len(path)))
+
+
+# TOML for Python < 3.11: comments, [[tables]], and keys with strings, integers, booleans or arrays of those.
+TOML_HEADER = re.compile(r"\[\[([A-Za-z0-9_-]+)\]\]\s*(?:#.*)?")
+TOML_PAIR = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)", re.DOTALL)
+TOML_TOKEN = re.compile(r"""\s* (?: (?P<comment> \#[^\n]* ) | (?P<mark> [\[\],] ) | (?P<literal> '[^'\n]*' )
+                                 | (?P<word> (?: true | false | -?\d+ ) \b )
+                                 | (?P<string> "(?: [^"\\\x00-\x1f] | \\["\\nt] | \\u[0-9A-Fa-f]{4} )*" ) )""", re.VERBOSE)
+
+
+def read_simple_toml(text: str) -> dict:
+    """The part of TOML that parity.toml uses; raises ValueError, with the line, on all else."""
+    document: dict = {}
+    table, lines, number = document, text.splitlines(), 0
+    while number < len(lines):
+        line, number = lines[number].strip(), number + 1
+        if not line or line.startswith("#"):
+            continue
+        header, pair = TOML_HEADER.fullmatch(line), TOML_PAIR.fullmatch(line)
+        if header:
+            table = {}
+            document.setdefault(header.group(1), []).append(table)
+            continue
+        if not pair or pair.group(1) in table:
+            raise ValueError(f"line {number}: found {line!r}, expected a new `key = value` or [[table]]")
+        key, value = pair.groups()
+        while not is_complete(value) and number < len(lines):
+            value, number = value + "\n" + lines[number], number + 1
+        table[key] = parse_toml_value(value, number)
+    return document
+
+
+def toml_tokens(text: str) -> list[tuple[str, str]]:
+    """(kind, text) of each token, comments left out; what cannot be read is one token of kind "wrong"."""
+    tokens, position, text = [], 0, text.rstrip()
+    while position < len(text):
+        found = TOML_TOKEN.match(text, position)
+        if not found:
+            return [*tokens, ("wrong", text[position:].strip())]
+        tokens.append((found.lastgroup, found.group(found.lastgroup)))
+        position = found.end()
+    return [token for token in tokens if token[0] != "comment"]
+
+
+def is_complete(text: str) -> bool:
+    """Whether a value ends here: all its brackets are closed."""
+    marks = [token for kind, token in toml_tokens(text) if kind == "mark"]
+    return marks.count("[") == marks.count("]")
+
+
+def parse_toml_value(text: str, number: int) -> Any:
+    """A scalar or an array of scalars; raises ValueError naming the line."""
+    tokens = toml_tokens(text)
+    kinds = "".join({"mark": token, "wrong": "?"}.get(kind, "v") for kind, token in tokens)
+    values = [toml_scalar(kind, token) for kind, token in tokens if kind not in ("mark", "wrong")]
+    if kinds == "v":
+        return values[0]
+    if re.fullmatch(r"\[(v(,v)*,?)?\]", kinds):
+        return values
+    raise ValueError(f"line {number}: found {text.strip()!r}, expected a string, integer, boolean or array of those")
+
+
+def toml_scalar(kind: str, token: str) -> Any:
+    """The value of a token; the escapes allowed in strings are those that JSON has too."""
+    return token[1:-1] if kind == "literal" else json.loads(token)
+
+
+# --- comparison ------------------------------------------------------------------------------------------------------
+
+class Absent:
+    """Stands for a fact that one side does not have."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = Absent()
+
+
+def pairs(reference: Any, current: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any, Any]]:
+    """(path, reference's value, current's value) of every fact; a table that one side lacks is one fact."""
+    if isinstance(reference, dict) and isinstance(current, dict):
+        for key in sorted({*reference, *current}):
+            yield from pairs(reference.get(key, ABSENT), current.get(key, ABSENT), (*path, key))
+    else:
+        yield path, reference, current
+
+
+def leaves(tree: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """(path, value) of everything in a tree that is no table."""
+    if isinstance(tree, dict):
+        for key in sorted(tree):
+            yield from leaves(tree[key], (*path, key))
+    else:
+        yield path, tree
+
+
+def look_up(tree: Any, dotted: str) -> Any:
+    """The value at a dotted path, ABSENT where there is none."""
+    for key in dotted.split("."):
+        tree = tree.get(key, ABSENT) if isinstance(tree, dict) else ABSENT
+    return tree
+
+
+class Judge:
+    """Applies the rules that hold for two given snapshots: those whose `when_same` facts are equal on both sides."""
+
+    def __init__(self, reference: dict, current: dict, policy: Policy) -> None:
+        self.policy = policy
+        self.rules = [rule for rule in policy.rules
+                      if all(look_up(reference, path) == look_up(current, path) for path in rule.when_same)]
+
+    def rule_for(self, path: tuple) -> Rule | None:
+        return next((rule for rule in self.rules if any(matches(pattern, path) for pattern in rule.patterns)), None)
+
+    def judge(self, path: tuple, reference: Any, current: Any) -> Iterator[dict]:
+        """The findings on one fact: none where it is as the policy wants it."""
+        rule = self.rule_for(path)
+        if rule is None:
+            yield no_rule(path, reference, current, self.policy.source)
+        elif rule.verdict == MUST_BE and not (reference is ABSENT or current is ABSENT):
+            if is_wrong(rule, reference) or is_wrong(rule, current):
+                yield finding(path, reference, current, rule, wrong_text(rule))
+        elif reference is ABSENT or current is ABSENT:
+            side = "current" if reference is ABSENT else "reference"
+            yield finding(path, reference, current, rule, f"only in {side}")
+        elif reference != current:
+            yield finding(path, reference, current, rule, "differs")
+        if isinstance(reference, dict) != isinstance(current, dict):
+            yield from self.judge_alone(path, reference, current)
+
+    def judge_alone(self, path: tuple, reference: Any, current: Any) -> Iterator[dict]:
+        """What must have a certain value must have it in a table that one side lacks, too."""
+        on_reference = isinstance(reference, dict)
+        for inner, value in leaves(reference if on_reference else current, path):
+            rule = self.rule_for(inner)
+            if rule and rule.verdict == MUST_BE and is_wrong(rule, value):
+                sides = (value, ABSENT) if on_reference else (ABSENT, value)
+                yield finding(inner, *sides, rule, wrong_text(rule))
+
+
+def wrong_text(rule: Rule) -> str:
+    return f"must be {show(rule.accepted[0])}" if len(rule.accepted) == 1 else "not as it must be"
+
+
+def is_wrong(rule: Rule, value: Any) -> bool:
+    """Whether a value is not one that a must-be rule accepts; items of a list that the rule excepts do not count."""
+    if isinstance(value, list):
+        value = [item for item in value if not any(fnmatchcase(str(item), pattern) for pattern in rule.except_items)]
+    return not any(type(value) is type(accepted) and value == accepted for accepted in rule.accepted)
+
+
+def finding(path: tuple, reference: Any, current: Any, rule: Rule, problem: str) -> dict:
+    return {"path": ".".join(path), "reference": None if reference is ABSENT else reference,
+            "current": None if current is ABSENT else current, "verdict": VERDICTS[rule.verdict], "problem": problem,
+            "why": rule.why, "effect": rule.effect, "implied_by": implied_path(rule, path)}
+
+
+def no_rule(path: tuple, reference: Any, current: Any, source: str) -> dict:
+    rule = Rule((), MUST_EQUAL, "a fact that no rule covers would be ignored in silence",
+                f"unknown: no rule of {source} covers this fact; add one, or use the policy of this release")
+    return finding(path, reference, current, rule, "no rule")
+
+
+def implied_path(rule: Rule, path: tuple) -> str | None:
+    """The path that implies this one: a "*" segment of the rule's `implied_by` stands for the path's own segment."""
+    if rule.implied_by is None:
+        return None
+    segments = rule.implied_by.split(".")
+    return ".".join(path[i] if segments[i] == "*" else segments[i] for i in range(len(segments)))
+
+
+ORDER = ("error", "tolerance", "allowed", "information", "implied")
+
+
+def compare_snapshots(reference: dict, current: dict, policy: Policy) -> list[dict]:
+    """Findings, gravest first: {"path", "reference", "current", "verdict", "problem", "why", "effect"}.
+
+    `verdict` is "error", "tolerance" (results can be equal within a tolerance only), "allowed", "information" or
+    "implied" (another build, say, where the version differs and was found already).
+    """
+    judge = Judge(reference, current, policy)
+    found = [item for path, mine, theirs in pairs(reference, current) for item in judge.judge(path, mine, theirs)]
+    errors = {item["path"] for item in found if item["verdict"] == "error"}
+    for item in found:
+        if item.pop("implied_by") in errors:
+            item["verdict"] = "implied"
+    return sorted(found, key=lambda item: ORDER.index(item["verdict"]))
+
+
+def overall(findings: Iterable[dict]) -> str:
+    """One of "mismatch", "tolerance" and "match"."""
+    verdicts = {item["verdict"] for item in findings}
+    return "mismatch" if "error" in verdicts else "tolerance" if "tolerance" in verdicts else "match"
+
+
+# --- report ----------------------------------------------------------------------------------------------------------
+
+COLUMNS = ("fact", "local", "server", "verdict", "what it does to results")
+CELL_WIDTH = 36
+SUMMARIES = {
+    "match": "match: the server's environment is the local one in all that changes results",
+    "tolerance": "match within a tolerance: the two sides cannot give the same bits (see the rows marked tolerance)",
+    "mismatch": "mismatch: the server's results can differ from the local ones",
+}
+
+
+def report(findings: list[dict]) -> dict:
+    """The document that --json prints."""
+    counts = {verdict: sum(item["verdict"] == verdict for item in findings) for verdict in ORDER}
+    return {"format": FORMAT, "verdict": overall(findings), "counts": counts, "findings": findings}
+
+
+def show(value: Any) -> str:
+    """A value as a cell: text as it is, lists with commas, long ones cut in the middle."""
+    if isinstance(value, dict):
+        value = str(value["version"]) if "version" in value else f"{len(value)} facts"
+    if isinstance(value, list):
+        value = ", ".join(map(str, value)) or "none"
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= CELL_WIDTH else text[:CELL_WIDTH - 9] + ".." + text[-7:]
+
+
+def cells(item: dict) -> tuple[str, str, str, str, str]:
+    """A finding as a row of the table; of two lists, the items that the other side lacks."""
+    sides = [item["reference"], item["current"]]
+    if all(isinstance(side, list) for side in sides) and item["problem"] == "differs":
+        sides = [[value for value in side if value not in other] for side, other in (sides, sides[::-1])]
+    texts = [show(side) for side in sides]
+    for index, name in ((0, "current"), (1, "reference")):
+        if item["problem"] == f"only in {name}" or (sides[index] is None and "must be" in item["problem"]):
+            texts[index] = "absent"
+    verdict = "MISMATCH" if item["verdict"] == "error" else item["verdict"]
+    prefix = f"({item['problem']}) " if item["problem"].startswith(("must be", "only in")) else ""
+    return item["path"], texts[0], texts[1], verdict, prefix + item["effect"]
+
+
+def render_table(findings: list[dict], width: int | None = None) -> str:
+    """The findings as text columns; the last one is wrapped to `width`, or left on one line where that is None."""
+    rows = [COLUMNS, *map(cells, findings)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    left = sum(widths) + 2 * len(widths)
+    lines = []
+    for row in rows:
+        wrapped = textwrap.wrap(row[4], max(24, width - left)) if width else [row[4]]
+        head = "".join(row[column].ljust(widths[column] + 2) for column in range(4))
+        lines += [head + wrapped[0], *(" " * left + rest for rest in wrapped[1:])]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def render(findings: list[dict], everything: bool, width: int | None) -> str:
+    """The table of what differs, then one line that says what it comes to."""
+    shown = [item for item in findings if everything or item["verdict"] not in ("information", "implied")]
+    counts = report(findings)["counts"]
+    summary = f"{SUMMARIES[overall(findings)]} ({', '.join(f'{counts[verdict]} {verdict}' for verdict in ORDER)})"
+    return render_table(shown, width) + "\n\n" + summary if shown else summary
+
+
+# --- command line ----------------------------------------------------------------------------------------------------
+
+class Parser(argparse.ArgumentParser):
+    """argparse with errors in one line, as all errors of this program are."""
+
+    def error(self, message: str) -> None:
+        raise VerifyError(f"{message}: see --help")
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="verify_env.py", description="Compares the environment of a server with the local one.",
+                    epilog="exit status: 0 match, 1 mismatch, 2 error")
+    commands = parser.add_subparsers(dest="command", metavar="snapshot|compare")
+    snapshot = commands.add_parser("snapshot", help="describe this interpreter's environment as JSON")
+    snapshot.add_argument("-o", "--output", type=Path, help="file to write (default: standard output)")
+    compare = commands.add_parser("compare", help="compare two snapshots, or one with this environment")
+    compare.add_argument("reference", type=Path, help="snapshot of the local environment")
+    compare.add_argument("current", type=Path, nargs="?", help="the server's (default: a snapshot taken now)")
+    compare.add_argument("--json", action="store_true", help="print the findings as JSON")
+    compare.add_argument("--policy", type=Path, help="rules to judge by (default: lockfiles/parity.toml)")
+    compare.add_argument("--all", action="store_true", help="show differences that are mere information, too")
+    for command in (snapshot, compare):
+        add_snapshot_options(command)
+    return parser
+
+
+def add_snapshot_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--root", type=Path, default=default_root(), help="folder of lockfiles/ and service/")
+    command.add_argument("--pins", type=Path, help="file of the pins (default: lockfiles/numerics.env)")
+    command.add_argument("--bundle", type=Path, help="model bundle (default: that of the service)")
+    command.add_argument("--apply-pins", action="store_true", help="set the pins, where this shell does not")
+    command.add_argument("--no-integrity", dest="integrity", action="store_false", help="do not hash installed files")
+
+
+def snapshot_from(options: argparse.Namespace) -> dict:
+    return take_snapshot(options.root, pins_file=options.pins, bundle=options.bundle, integrity=options.integrity,
+                         apply_pins=options.apply_pins)
+
+
+def run_compare(options: argparse.Namespace) -> int:
+    policy = load_policy(options.policy or options.root / "lockfiles" / "parity.toml")
+    reference = load_snapshot(options.reference)
+    current = load_snapshot(options.current) if options.current else snapshot_from(options)
+    findings = compare_snapshots(reference, current, policy)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(json.dumps(report(findings), indent=1) if options.json else render(findings, options.all, width))
+    return 1 if overall(findings) == "mismatch" else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command line; 0 match, 1 mismatch, 2 error with one line on stderr."""
+    arguments = sys.argv[1:] if argv is None else argv
+    if arguments == [CHILD_COMMAND]:
+        return child_main()
+    try:
+        parser = build_parser()
+        options = parser.parse_args(arguments)
+        if options.command is None:
+            parser.error("found no command, expected snapshot or compare")
+        if options.command == "compare":
+            return run_compare(options)
+        write_snapshot(snapshot_from(options), options.output)
+        return 0
+    except VerifyError as error:
+        print(f"verify_env.py: error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
