@@ -1,0 +1,48 @@
+"""The demo bundle's parameters, as training and the service both read them."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+from poseparity.bundle import (
+    Bundle,
+    InterpolateParameters,
+    NormaliseParameters,
+    PoseParameters,
+    TrimParameters,
+)
+
+TEMPLATE = Path(__file__).with_name("manifest.toml")
+ARCHITECTURE = Path(__file__).with_name("detector.yaml")
+BUNDLE = Path(__file__).resolve().parents[1] / "service/bundles/demo"
+
+
+def read_template() -> dict:
+    """The manifest without its weights, as plain TOML values."""
+    return tomllib.loads(TEMPLATE.read_text(encoding="utf-8"))
+
+
+def parameters() -> Bundle:
+    """A bundle without weights: enough to build the stages between the pose network and the recogniser."""
+    tables = read_template()
+    return Bundle.model_construct(
+        pose=PoseParameters(**tables["pose"]),
+        interpolate=InterpolateParameters(**tables["interpolate"]),
+        trim=TrimParameters(**tables["trim"]),
+        normalise=NormaliseParameters(**tables["normalise"]),
+    )
+
+
+def weights_table(name: str, path: Path) -> str:
+    """The `[weights.NAME]` table of a file: name, checksum, size, where it comes from."""
+    content = path.read_bytes()
+    return (
+        f"\n[weights.{name}]\n"
+        f'file = "{path.name}"\n'
+        f'sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
+        f"bytes = {len(content)}\n"
+        f'source = "training/train.py {name}"\n'
+        'licence = "Apache-2.0"\n'
+    )
