@@ -19,7 +19,7 @@ from training.motion import FPS, LABELS, Motion, sample_motion
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known exactly: `joints` (frames, 17, 2) pixels, `visible` (frames, 17), `boxes` (frames, 4) x1 y1 x2 y2."""
+    """What is known: `joints` (frames, 17, 2) in pixels, `visible` (frames, 17), `boxes` (frames, 4) x1, y1, x2, y2."""
 
     label: str
     joints: np.ndarray

@@ -27,7 +27,7 @@ class PoseSample:
 
 @dataclass(frozen=True)
 class BoxSample:
-    """A letterboxed frame (3, side, side) uint8 RGB and the person's box (4,): centre and size as shares of the side."""
+    """A letterboxed frame (3, side, side) uint8 RGB and the box (4,): its centre and size as shares of the side."""
 
     picture: np.ndarray
     box: np.ndarray

@@ -47,7 +47,7 @@ _CHEST_GIRTH, _HIP_GIRTH = 0.075, 0.095
 
 @dataclass(frozen=True)
 class View:
-    """A figure as one camera sees it: `pixels` (frames, points, 2), `depth` and `scale` (pixels a metre) (frames, points)."""
+    """A figure seen: `pixels` (frames, points, 2), `depth` in metres, `scale` in pixels a metre (frames, points)."""
 
     pixels: np.ndarray
     depth: np.ndarray
@@ -62,8 +62,8 @@ def look_at(camera: Camera, points: np.ndarray) -> View:
 
 def boxes(view: View, body: Body, size: tuple[int, int]) -> np.ndarray:
     """Tight boxes (frames, 4) x1, y1, x2, y2 of everything drawn of the figure but the club, cut at the frame."""
-    circles = [(point, girth * body.girth) for part in PARTS for point, girth in zip(part.ends, part.girths, strict=True)]
-    circles += [(Point.HEAD, body.head * 1.12)]
+    ends = [end for part in PARTS for end in zip(part.ends, part.girths, strict=True)]
+    circles = [*((point, girth * body.girth) for point, girth in ends), (Point.HEAD, body.head * 1.12)]
     index = [point for point, _ in circles]
     radius = view.scale[:, index] * np.array([r for _, r in circles])
     centre = view.pixels[:, index]

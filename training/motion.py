@@ -80,7 +80,7 @@ class Action:
 
 
 _STAND = _pose()
-_ADDRESS = dict(torso_pitch=30, head_pitch=12, thigh_flex=20, shin_flex=-14, thigh_abd=11, shin_abd=9)
+_ADDRESS = {"torso_pitch": 30, "head_pitch": 12, "thigh_flex": 20, "shin_flex": -14, "thigh_abd": 11, "shin_abd": 9}
 _GOLF_ADDRESS = _pose(**_ADDRESS, arm_flex=34, arm_abd=-10, fore_flex=44, fore_abd=-26)
 _GOLF_TOP = _pose(**{**_ADDRESS, "torso_pitch": 24, "head_pitch": 5}, pelvis_yaw=-32, torso_twist=-48, head_yaw=55,
                   torso_roll=6, l_arm_flex=100, l_arm_abd=-38, l_fore_flex=128, l_fore_abd=-48,

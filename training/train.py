@@ -1,7 +1,7 @@
 """Makes the demo bundle.
 
-python -m training.train detector|pose|recogniser [--out DIR]   trains one network and writes its weights
-python -m training.train bundle [--out DIR]                     writes clip.mp4, detector.yaml and bundle.toml around them
+python -m training.train detector|pose|recogniser [--out DIR]   trains one network, writes its weights
+python -m training.train bundle [--out DIR]                     writes the rest of the bundle around them
 python -m training.train all [--out DIR]                        everything; see training/README.md for how long it takes
 """
 
@@ -18,7 +18,7 @@ from training import detector, manifest, pose, recogniser
 from training.clip import Clip
 
 NETWORKS = {"detector": detector.train, "pose": pose.train, "recogniser": recogniser.train}
-_CLIP_SEED = 4
+_CLIP_SEED = 6
 _CLIP_SIZE = (480, 360)
 _STILL = (18, 18)
 _CLIP_LIMIT = 400_000
