@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     http_threads: int = Field(8, ge=2, description="HTTP threads beside the one inference slot of a worker.")
     queue_limit: int = Field(4, ge=0, description="Requests that may wait for a worker's slot before it answers 429.")
     timeout_s: int = Field(600, ge=1, description="Seconds a worker may be silent before Gunicorn restarts it.")
+    graceful_timeout_s: int = Field(60, ge=1, description="Seconds that requests get to finish when the service stops.")
     max_upload_bytes: int = Field(200 * 2**20, ge=1, description="Largest request body, in bytes.")
     max_frames: int = Field(9000, ge=2, description="Most frames of a video or rows of a skeleton CSV.")
     max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")

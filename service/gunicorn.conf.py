@@ -1,0 +1,60 @@
+"""Gunicorn's settings: `gunicorn -c service/gunicorn.conf.py 'poseparity.web:create_app()'`.
+
+A worker process is one inference slot. Its models are loaded after the fork, in the background, and its HTTP threads
+answer health checks meanwhile.
+"""
+
+import logging
+import os
+import sys
+
+from poseparity.errors import PoseParityError
+from poseparity.numerics import unset_pins
+from poseparity.settings import load_settings
+from poseparity.web.logs import logging_config
+
+
+def _settings():
+    try:
+        return load_settings()
+    except PoseParityError as error:
+        sys.exit(f"poseparity: {error}\nfix: {error.fix}")
+
+
+_read = _settings()
+
+bind = f"{_read.host}:{_read.port}"
+workers = _read.workers
+worker_class = "gthread"
+# Requests that wait for the slot hold a thread each; the others are for health checks, refusals and uploads.
+threads = _read.http_threads + 1 + _read.queue_limit
+# Torch's own threads do not survive a fork: nothing that loads it may run before.
+preload_app = False
+timeout = _read.timeout_s
+graceful_timeout = _read.graceful_timeout_s
+keepalive = 5
+
+# A worker's heartbeat is a file that it touches: on a disk it can block, and the root file system may be read-only.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+# Gunicorn 25.1 and later would write a control socket into $XDG_RUNTIME_DIR or $HOME.
+control_socket_disable = True
+
+# One JSON object a line on standard error. The application logs its requests itself, with their ids.
+accesslog = None
+logconfig_dict = logging_config(_read.log_level)
+loglevel = _read.log_level
+logging.captureWarnings(True)
+
+
+def on_starting(server):
+    """Refuse to start without the numerical pins: they act when a library loads, so it is too late to set them here."""
+    absent = unset_pins(os.environ)
+    if absent:
+        wanted = " ".join(f"{name}={value!r}" for name, value in absent.items())
+        server.log.critical("numerical pins are not set: %s; put lockfiles/numerics.env into the environment", wanted)
+        sys.exit(1)
+
+
+def post_worker_init(worker):
+    """Begin to load the models, now that the fork is done and the worker is about to accept requests."""
+    worker.wsgi.extensions["inference"].start()

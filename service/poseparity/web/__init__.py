@@ -1,0 +1,21 @@
+"""The HTTP service: thin routes around one inference slot a process. `create_app` is all that others need."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from ..settings import Settings
+
+__all__ = ["create_app"]
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the service; see `poseparity.web.app.create_app`."""
+    # Imported late: Gunicorn's master reads `poseparity.web.logs` for its own log, and must not load NumPy before it
+    # forks the workers.
+    from .app import create_app as build
+
+    return build(settings)

@@ -1,0 +1,68 @@
+"""POST /v1/predictions."""
+
+from __future__ import annotations
+
+from flask import request
+from flask_openapi3 import APIBlueprint, Tag, validate_request
+from werkzeug.datastructures import FileStorage
+
+from ..records import Box, Size
+from . import request_ids
+from .errors import InvalidRequest
+from .inference import slot
+from .schemas import ANY_ERROR, ErrorReply, PredictionForm, PredictionReply
+from .uploads import accepts, csv_content, kind_of, video_path
+
+blueprint = APIBlueprint(
+    "predictions", __name__, url_prefix="/v1", abp_tags=[Tag(name="predictions")], abp_responses=ANY_ERROR
+)
+
+_REFUSALS = dict.fromkeys((400, 413, 415, 422, 429, 503), ErrorReply)
+
+
+@blueprint.post("/predictions", responses={200: PredictionReply, **_REFUSALS})
+@accepts("multipart/form-data")
+@validate_request()
+def predict(form: PredictionForm):
+    """Recognise the action in a video or in a skeleton CSV.
+
+    A video is decoded, its person detected and its skeleton estimated; a skeleton CSV skips those stages. One request
+    is answered at a time by each worker; a few wait, and beyond those the answer is 429 with Retry-After.
+    """
+    upload = _only_upload(form)
+    kind = kind_of(upload)
+    result = _run_video(upload, form) if kind == "video" else _run_csv(upload, form)
+    reply = {"request_id": request_ids.current(), **result.to_dict()}
+    return reply | {"skeleton_csv": result.csv.decode()} if form.csv else reply
+
+
+def _run_video(upload: FileStorage, form: PredictionForm):
+    for name in ("frame_size", "crop"):
+        if getattr(form, name) is not None:
+            raise InvalidRequest(
+                f"{name} came with a video",
+                fix=f"leave {name} out: it goes with a skeleton CSV, a video brings its own",
+            )
+    path = video_path(upload)
+    return slot().run(lambda pipeline: pipeline.run_video(path))
+
+
+def _run_csv(upload: FileStorage, form: PredictionForm):
+    content = csv_content(upload)
+    frame_size = Size(*_integers(form.frame_size, "x")) if form.frame_size else None
+    crop = Box(*_integers(form.crop, ",")) if form.crop else None
+    return slot().run(lambda pipeline: pipeline.run_csv(content, frame_size=frame_size, crop=crop))
+
+
+def _integers(text: str, separator: str) -> list[int]:
+    return [int(part) for part in text.split(separator)]
+
+
+def _only_upload(form: PredictionForm) -> FileStorage:
+    sent = sum(len(files) for _, files in request.files.lists())
+    if sent != 1 or not isinstance(form.file, FileStorage):
+        raise InvalidRequest(
+            f"the form has {sent} files, expected one in the field 'file'",
+            fix="send one file, with a file name, in the field 'file'",
+        )
+    return form.file

@@ -1,0 +1,60 @@
+"""Health, readiness, the environment and the API's own description."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from flask import current_app
+from flask_openapi3 import APIBlueprint, Tag
+
+from .. import __version__
+from ..environment import take_snapshot
+from .inference import slot
+from .schemas import ANY_ERROR, Alive, EnvironmentReply, ErrorReply, Ready
+from .uploads import settings
+
+blueprint = APIBlueprint("health", __name__, abp_tags=[Tag(name="health")], abp_responses=ANY_ERROR)
+
+
+@blueprint.get("/healthz", responses={200: Alive})
+def healthz():
+    """The process is alive: it answers while it loads its models and while it computes."""
+    return {"status": "alive"}
+
+
+@blueprint.get("/readyz", responses={200: Ready, 503: ErrorReply})
+def readyz():
+    """The models are loaded and have answered the bundle's demo clip; 503 says why they have not."""
+    return {"status": "ready", "bundle": slot().require_ready().bundle.identity()}
+
+
+@blueprint.get("/v1/environment", responses={200: EnvironmentReply})
+def environment():
+    """This environment, as `verify_env.py compare` reads it, and the pins that this process proved.
+
+    The first call takes some seconds, during which the other routes go on answering.
+    """
+    return snapshot.of(settings().bundle) | {"service": {"version": __version__, "pins": slot().pins}}
+
+
+@blueprint.get("/openapi.json", doc_ui=False)
+def openapi():
+    return current_app.api_doc
+
+
+class _Snapshot:
+    """The environment cannot change while the process lives, so it is described once, by whoever asks first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[Path, dict] = {}
+
+    def of(self, bundle: Path) -> dict:
+        with self._lock:
+            if bundle not in self._taken:
+                self._taken[bundle] = take_snapshot(bundle=bundle)
+            return self._taken[bundle]
+
+
+snapshot = _Snapshot()

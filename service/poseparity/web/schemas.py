@@ -1,0 +1,195 @@
+"""The fields of every request and every answer. /openapi.json is made of these models."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from flask_openapi3 import FileStorage
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+_AS_SENT = BeforeValidator(lambda value: value if value is None else str(value))
+
+
+class _Request(BaseModel):
+    """A field that the route does not know is refused: ignoring it would hide a misspelling."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+class ErrorBody(_Reply):
+    code: str = Field(description="Stable identifier, for programs.", examples=["empty-file"])
+    message: str = Field(description="What was found and what was expected, one line.")
+    fix: str = Field(description="What to do about it, one line.")
+    details: dict[str, Any] = Field(description="Figures that belong to the error.")
+
+
+class ErrorReply(_Reply):
+    """Every error of the service has this shape."""
+
+    error: ErrorBody
+    request_id: str = Field(description="The X-Request-Id of the request, or the one that was made for it.")
+
+
+# "default" is OpenAPI's word for every status that an operation does not list.
+ANY_ERROR = {"default": ErrorReply}
+
+# --- POST /v1/predictions --------------------------------------------------------------------------------------------
+
+
+class PredictionForm(_Request):
+    file: FileStorage = Field(description="A video or a skeleton CSV; told by its content.")
+    frame_size: Annotated[str | None, _AS_SENT] = Field(
+        None,
+        pattern=r"^[1-9][0-9]{0,5}x[1-9][0-9]{0,5}$",
+        description="WIDTHxHEIGHT, pixels: the frame that a skeleton CSV's coordinates belong to. Not with a video.",
+        examples=["1920x1080"],
+    )
+    crop: Annotated[str | None, _AS_SENT] = Field(
+        None,
+        pattern=r"^[0-9]{1,6},[0-9]{1,6},[1-9][0-9]{0,5},[1-9][0-9]{0,5}$",
+        description="X,Y,WIDTH,HEIGHT, pixels: the crop that a skeleton CSV was made from. Not with a video.",
+        examples=["640,120,480,900"],
+    )
+    csv: bool = Field(False, description="1: the answer holds the skeleton CSV as well.")
+
+
+class BundleIdentity(_Reply):
+    name: str
+    version: str
+    sha256: str = Field(description="Digest of bundle.toml, which holds those of the weights.")
+
+
+class Score(_Reply):
+    label: str
+    score: float = Field(description="Exactly the float32 that was computed.")
+
+
+class PredictionBody(_Reply):
+    index: int = Field(description="Position of the highest score.")
+    label: str
+    scores: list[Score] = Field(description="In the order of the model's labels.")
+
+
+class Frames(_Reply):
+    total: int = Field(description="Frames of the video, or rows of the CSV.")
+    kept: int = Field(description="Frames left after trimming the static ends.")
+    first_kept: int
+    sampled: int | None = Field(None, description="Frames that the detector looked at; of a video only.")
+    with_person: int | None = Field(None, description="Of those, frames with a person; of a video only.")
+
+
+class SizeBody(_Reply):
+    width: int
+    height: int
+
+
+class BoxBody(SizeBody):
+    x: int
+    y: int
+
+
+class MissingJoints(_Reply):
+    count: int
+    share: float
+    by_joint: dict[str, int]
+
+
+class PredictionReply(_Reply):
+    request_id: str
+    bundle: BundleIdentity
+    prediction: PredictionBody
+    frames: Frames
+    frame_size: SizeBody | None
+    crop: BoxBody | None
+    missing_joints: MissingJoints = Field(description="Joints that were 0,0,0 before interpolation.")
+    skeleton_csv_sha256: str
+    seconds: dict[str, float] = Field(description="Stage to the seconds it took.")
+    skeleton_csv: str | None = Field(None, description="Present when the request's field csv was 1.")
+
+
+# --- legacy ----------------------------------------------------------------------------------------------------------
+
+
+class LegacyRequest(BaseModel):
+    """Keys beside these are ignored: existing clients send some."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    csv_base64: str = Field(description="A skeleton CSV, base64.")
+    crop_bbox: tuple[int, int, int, int] | None = Field(
+        None, description="x, y, width, height of the crop that the CSV was made from, pixels."
+    )
+
+
+class LegacyResult(_Reply):
+    num_samples: Literal[1] = 1
+    predictions: tuple[bool | str] = Field(
+        description="One value: true or false for a two-class bundle (true is class 1), else the class's name."
+    )
+
+
+class LegacyRank(_Reply):
+    index: int
+    label: str
+    prob: float
+
+
+class LegacyParsed(_Reply):
+    pred_index: int
+    prediction: bool | str = Field(description="The same as result.predictions holds.")
+    probs: list[float] = Field(description="In the order of the model's labels.")
+    confidence: float = Field(description="The highest of probs.")
+    topk: list[LegacyRank] = Field(description="At most five classes, the most probable first.")
+
+
+class LegacyReply(_Reply):
+    message: Literal["OK"] = "OK"
+    result: LegacyResult
+    parsed: LegacyParsed
+
+
+class LegacyHealth(_Reply):
+    status: Literal["ok"] = "ok"
+    ready: bool
+
+
+# --- health ----------------------------------------------------------------------------------------------------------
+
+
+class Alive(_Reply):
+    status: Literal["alive"] = "alive"
+
+
+class Ready(_Reply):
+    status: Literal["ready"] = "ready"
+    bundle: BundleIdentity
+
+
+class PinState(_Reply):
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    name: str
+    wanted: str
+    ok: bool
+
+
+class ServiceState(_Reply):
+    version: str
+    pins: list[PinState] = Field(description="What this process proved before it loaded its models; empty until then.")
+
+
+class EnvironmentReply(BaseModel):
+    """A snapshot as `verify_env.py snapshot` writes it, so that `verify_env.py compare` reads it; and `service`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    format: int
+    service: ServiceState
