@@ -94,9 +94,17 @@ def hash_tree(root: Path, paths: Iterable[Path]) -> dict:
     """{"digest", "files": {path relative to root, with "/": sha256}} of the files named."""
     files = {path.relative_to(root).as_posix(): path for path in paths}
     with ThreadPoolExecutor(worker_count()) as pool:
-        digests = list(pool.map(lambda name: sha256_file(files[name]).hexdigest(), sorted(files)))
+        digests = list(pool.map(lambda name: readable_digest(files[name]), sorted(files)))
     hashes = {name: digests[index] for index, name in enumerate(sorted(files))}
     return {"digest": digest_of(f"{name} {hashes[name]}" for name in sorted(hashes)), "files": hashes}
+
+
+def readable_digest(path: Path) -> str:
+    """A file's sha256; raises VerifyError where it cannot be read."""
+    try:
+        return sha256_file(path).hexdigest()
+    except OSError as error:
+        raise VerifyError(f"{path} cannot be read ({error.strerror}): run as a user who may") from error
 
 
 def worker_count() -> int:
@@ -168,18 +176,23 @@ def libm_arguments() -> list[float]:
 
 
 def describe_libm() -> dict[str, str]:
-    """Digests of what libm's functions answer (name: double, name + "f": float); empty where libm cannot be called.
+    """Digests of what libm's functions answer (name: double, name + "f": float).
 
     NumPy and PyTorch call libm for what they do not vectorise. Its results depend on its version and on whether it
     chose FMA code for this CPU, so neither the version nor the CPU's name alone says whether they are equal.
     """
-    try:
-        library = ctypes.CDLL("ucrtbase" if platform.system() == "Windows" else None)
-    except OSError:
-        return {}
+    library = load_libm()
     kinds = (("", ctypes.c_double, "d"), ("f", ctypes.c_float, "f"))
     return {name + suffix: libm_digest(getattr(library, name + suffix), name, kind, code)
             for suffix, kind, code in kinds for name in LIBM_FUNCTIONS if hasattr(library, name + suffix)}
+
+
+def load_libm() -> Any:
+    """libm: by its name on Windows and with glibc; elsewhere it is part of what Python itself has loaded."""
+    try:
+        return ctypes.CDLL("ucrtbase" if platform.system() == "Windows" else "libm.so.6")
+    except OSError:
+        return ctypes.CDLL(None)
 
 
 def libm_digest(function: Any, name: str, kind: Any, code: str) -> str:
@@ -303,7 +316,19 @@ def parse_record(text: str) -> list[RecordRow]:
 
 
 def optional_text(path: Path) -> str | None:
-    return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else None
+    """A file's text, None where there is no such file; raises VerifyError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else None
+    except OSError as error:
+        raise VerifyError(f"{path} cannot be read ({error.strerror}): run as a user who may") from error
+
+
+def is_editable(path: Path) -> bool:
+    """Whether direct_url.json says that this is an editable install; raises VerifyError where it is broken."""
+    try:
+        return bool(json.loads(optional_text(path) or "{}").get("dir_info", {}).get("editable"))
+    except (ValueError, AttributeError) as error:
+        raise VerifyError(f"{path} is not the JSON object expected ({error}): install that package again") from error
 
 
 def read_distribution(info: Path) -> Distribution:
@@ -311,10 +336,10 @@ def read_distribution(info: Path) -> Distribution:
     text = next((found for found in map(optional_text, (info / "METADATA", info / "PKG-INFO", info)) if found), "")
     fields = parse_metadata(text)
     stem_name, _, stem_version = info.name.rsplit(".", 1)[0].partition("-")
-    record, url = optional_text(info / "RECORD"), optional_text(info / "direct_url.json")
-    editable = bool(url and json.loads(url).get("dir_info", {}).get("editable"))
+    record = optional_text(info / "RECORD")
     return Distribution(normalise_name(fields.get("Name", stem_name)), fields.get("Version", stem_version or "unknown"),
-                        info.parent, editable, None if record is None else parse_record(record))
+                        info.parent, is_editable(info / "direct_url.json"),
+                        None if record is None else parse_record(record))
 
 
 def find_distributions(search_path: Iterable[str] | None = None) -> list[Distribution]:
@@ -722,8 +747,8 @@ def probe_pins(pins: dict[str, str], environ: dict[str, str] | None = None, with
     """For each pin: the value wanted, the one set, and whether it took effect as the libraries of this process see it.
 
     `ok` needs the variable to be set as wanted and, where the library tells, to have had its effect; where it does not
-    tell, `observed` is False and `how` says so. `state` sums it up in words. Imports numpy, cv2, scipy and torch, except
-    those in `without`. Pass the environment as it was at start where ultralytics is loaded: that sets OMP_NUM_THREADS.
+    tell, `observed` is False and `how` says so. `state` sums it up in words. Imports numpy, cv2, scipy and torch, but
+    for those in `without`. Pass the environment as it was at start: ultralytics sets OMP_NUM_THREADS when it is loaded.
     """
     values = os.environ if environ is None else environ
     return [probe_pin(name, wanted, values.get(name), without) for name, wanted in pins.items()]
@@ -824,7 +849,8 @@ def run_child(request: dict, environ: dict[str, str]) -> tuple[list[dict], str |
                                errors="replace", timeout=CHILD_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return [], f"no answer within {CHILD_SECONDS} s"
-    answers = [json.loads(line) for line in child.stdout.splitlines()]
+    # A sitecustomize or a .pth file may print before child_main() has moved stdout away.
+    answers = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
     if child.returncode == 0:
         return answers, None
     last = ([line for line in child.stderr.splitlines() if line.strip()] or ["no message"])[-1].strip()
@@ -911,7 +937,7 @@ def describe_pins(path: Path, pins: dict[str, str] | None, probed: list[dict], a
     """The pins' file and what became of each pin; found is False where there is no such file."""
     if pins is None:
         return {"found": False, "sha256": None, "source": None, "by_name": {}}
-    return {"found": True, "sha256": sha256_file(path).hexdigest(), "source": "applied" if applied else "environment",
+    return {"found": True, "sha256": readable_digest(path), "source": "applied" if applied else "environment",
             "by_name": {item["name"]: {key: item[key] for key in item if key != "name"} for item in probed}}
 
 
@@ -1001,7 +1027,8 @@ def write_snapshot(snapshot: dict, output: Path | None) -> None:
 MUST_EQUAL, MUST_BE = "must-equal", "must-be"
 VERDICTS = {MUST_EQUAL: "error", MUST_BE: "error", "tolerance": "tolerance", "may-differ": "allowed",
             "information": "information"}
-RULE_KEYS = {"paths", "verdict", "why", "effect", "value", "one_of", "when_same", "except_items", "implied_by"}
+RULE_LISTS = ("paths", "one_of", "when_same", "except_items")
+RULE_KEYS = {*RULE_LISTS, "verdict", "why", "effect", "value", "implied_by"}
 
 
 class Rule(NamedTuple):
@@ -1031,10 +1058,11 @@ def load_policy(path: Path) -> Policy:
         document = tomllib.loads(text) if tomllib else read_simple_toml(text)
     except ValueError as error:
         raise VerifyError(f"the policy {path} is not the TOML expected ({error}): correct it") from error
-    if document.get("format") != FORMAT or set(document) != {"format", "rule"}:
+    tables = document.get("rule")
+    if document.get("format") != FORMAT or set(document) != {"format", "rule"} or not isinstance(tables, list):
         raise VerifyError(f"the policy {path} has the keys {sorted(document)} and format {document.get('format')!r}, "
                           f"expected format = {FORMAT} and [[rule]] tables only: correct it")
-    rules = tuple(parse_rule(table, f"{path}, rule {number}") for number, table in enumerate(document["rule"], 1))
+    rules = tuple(parse_rule(table, f"{path}, rule {number}") for number, table in enumerate(tables, 1))
     check_reachable(rules, str(path))
     return Policy(str(path), rules)
 
@@ -1042,6 +1070,9 @@ def load_policy(path: Path) -> Policy:
 def parse_rule(table: dict, where: str) -> Rule:
     """One [[rule]] table as a Rule; raises VerifyError."""
     unknown = sorted(set(table) - RULE_KEYS)
+    scalars = [key for key in RULE_LISTS if not isinstance(table.get(key, []), list)]
+    if scalars:
+        raise VerifyError(f"{where}: {', '.join(scalars)} must be arrays: correct it")
     missing = [key for key in ("paths", "verdict", "why", "effect") if not table.get(key)]
     if unknown or missing:
         raise VerifyError(f"{where}: found unknown keys {unknown}, and no or empty {missing}: correct it")
@@ -1069,7 +1100,7 @@ def check_reachable(rules: Iterable[Rule], where: str) -> None:
     for rule in rules:
         repeated = seen.intersection(rule.patterns)
         if repeated:
-            raise VerifyError(f"{where} has a second rule for {'.'.join(min(repeated))}, which never applies: remove it")
+            raise VerifyError(f"{where} has a second rule for {'.'.join(min(repeated))} that never applies: remove it")
         if not rule.when_same:
             seen.update(rule.patterns)
 
@@ -1084,9 +1115,9 @@ def matches(pattern: tuple, path: tuple) -> bool:
 # TOML for Python < 3.11: comments, [[tables]], and keys with strings, integers, booleans or arrays of those.
 TOML_HEADER = re.compile(r"\[\[([A-Za-z0-9_-]+)\]\]\s*(?:#.*)?")
 TOML_PAIR = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)", re.DOTALL)
-TOML_TOKEN = re.compile(r"""\s* (?: (?P<comment> \#[^\n]* ) | (?P<mark> [\[\],] ) | (?P<literal> '[^'\n]*' )
-                                 | (?P<word> (?: true | false | -?\d+ ) \b )
-                                 | (?P<string> "(?: [^"\\\x00-\x1f] | \\["\\nt] | \\u[0-9A-Fa-f]{4} )*" ) )""", re.VERBOSE)
+TOML_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\nt]|\\u[0-9A-Fa-f]{4})*"'
+TOML_TOKEN = re.compile(r"\s*(?:(?P<comment>#[^\n]*)|(?P<mark>[\[\],])|(?P<literal>'[^'\n]*')"
+                        rf"|(?P<string>{TOML_STRING})|(?P<word>(?:true|false|-?(?:0|[1-9]\d*))(?=[\s,\]#]|$)))")
 
 
 def read_simple_toml(text: str) -> dict:
@@ -1298,7 +1329,7 @@ def show(value: Any) -> str:
         value = str(value["version"]) if "version" in value else f"{len(value)} facts"
     if isinstance(value, list):
         value = ", ".join(map(str, value)) or "none"
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
     return text if len(text) <= CELL_WIDTH else text[:CELL_WIDTH - 9] + ".." + text[-7:]
 
 
@@ -1406,4 +1437,5 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # file names need not be printable in this terminal's encoding
     sys.exit(main())
