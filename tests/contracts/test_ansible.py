@@ -1,0 +1,175 @@
+"""The playbooks' contracts: lint, argument specifications, documented variables, messages of the preflight checks."""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.playbooks import ANSIBLE, ROOT, playbook, run
+
+PLAYBOOKS = sorted(path.stem for path in ANSIBLE.glob("*.yml"))
+ROLES = sorted(path.name for path in (ANSIBLE / "roles").iterdir())
+PUBLIC = ANSIBLE / "group_vars/all/main.yml"
+WIRING = ANSIBLE / "group_vars/all/roles.yml"
+
+
+def load(path: Path) -> dict:
+    return yaml.safe_load(path.read_text("utf-8")) or {}
+
+
+def options_of(role: str) -> dict[str, dict]:
+    specs = load(ANSIBLE / "roles" / role / "meta/argument_specs.yml")["argument_specs"]
+    return specs["main"].get("options", {})
+
+
+def defaults_of(role: str) -> dict:
+    path = ANSIBLE / "roles" / role / "defaults/main.yml"
+    return load(path) if path.exists() else {}
+
+
+def source_files() -> list[Path]:
+    files = [path for path in ANSIBLE.rglob("*") if path.suffix in {".yml", ".md", ".py"}]
+    return [*files, ROOT / "scripts/deploy"]
+
+
+# --- lint and syntax ---
+
+
+@pytest.mark.slow
+def test_ansible_lint_passes_in_its_strictest_profile():
+    result = run([ROOT / ".venv/dev/bin/ansible-lint", "--nocolor"], folder=ANSIBLE)
+    assert result.status == 0, result.output
+
+
+def test_no_lint_rule_is_skipped():
+    config = load(ANSIBLE / ".ansible-lint")
+    assert config["profile"] == "production"
+    assert not {"skip_list", "warn_list", "exclude_paths"} & config.keys()
+    assert not [path for path in ANSIBLE.rglob("*.yml") if "# noqa" in path.read_text("utf-8")]
+    assert not list(ROOT.rglob("ansible/.ansible-lint-ignore"))
+
+
+@pytest.mark.parametrize("name", PLAYBOOKS)
+def test_syntax(name):
+    result = playbook(name, "--syntax-check")
+    assert result.status == 0, result.output
+
+
+# --- argument specifications ---
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_states_its_contract(role):
+    options, defaults = options_of(role), defaults_of(role)
+    assert all(name.startswith(f"{role}_") for name in options | defaults)
+    assert {name: option["default"] for name, option in options.items() if not option.get("required")} == defaults
+    assert all(option["description"] and option["type"] for option in options.values())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_variable_that_a_role_reads_is_in_its_contract(role):
+    files = [path for path in (ANSIBLE / "roles" / role).rglob("*.yml") if path.parent.name in {"tasks", "vars"}]
+    read = {name for path in files for name in re.findall(rf"\b{role}_[a-z0-9_]+\b", path.read_text("utf-8"))}
+    assert read == set(options_of(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_main_only_dispatches(role):
+    tasks = yaml.safe_load((ANSIBLE / "roles" / role / "tasks/main.yml").read_text("utf-8"))
+    modules = {key for task in tasks for key in task if "." in key}
+    assert modules <= {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"}
+
+
+# --- variables ---
+
+
+def test_every_public_variable_is_described():
+    lines = PUBLIC.read_text("utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"poseparity_\w+:", line):
+            block = lines[:number][::-1]
+            above = next((text for text in block if not text.startswith("poseparity_")), "")
+            assert above.startswith("# ") and not above.startswith("# ---"), f"{line} has no description above it"
+
+
+def test_every_public_variable_has_the_prefix_and_is_used():
+    wiring = "".join(path.read_text("utf-8") for path in ANSIBLE.rglob("*.yml") if path != PUBLIC)
+    for name in load(PUBLIC):
+        assert name.startswith("poseparity_")
+        assert name in wiring, f"{name} does nothing"
+
+
+def test_no_mentioned_variable_is_misspelt():
+    modules = {path.stem for path in ANSIBLE.glob("roles/*/library/*.py")}
+    for path in source_files():
+        mentioned = set(re.findall(r"(?<![\w.])poseparity_[a-z0-9_]+\b(?!\.py)", path.read_text("utf-8")))
+        unknown = mentioned - load(PUBLIC).keys() - modules - {"poseparity_servers"}
+        assert not unknown, f"{path.relative_to(ROOT)} names {unknown}"
+
+
+def test_every_wired_variable_is_a_role_s_option():
+    options = {name for role in ROLES for name in options_of(role)}
+    assert {name for name in load(WIRING) if not name.startswith("__")} <= options
+
+
+# --- the preflight checks ---
+
+
+def refused(*options: str) -> str:
+    result = playbook("preflight", *options)
+    assert result.status != 0, result.output
+    return result.message
+
+
+def test_a_misspelt_variable_is_refused():
+    message = refused("-e", "poseparity_prot=1")
+    assert "Unknown variable poseparity_prot" in message and "poseparity_port" in message
+
+
+def test_a_variable_without_the_prefix_is_refused():
+    assert "Write poseparity_port" in refused("-e", "port=1")
+
+
+def test_a_value_of_the_wrong_type_is_refused():
+    assert "preflight_port" in refused("-e", "poseparity_port=http")
+
+
+def test_a_port_out_of_range_is_refused():
+    assert "from 1 to 65535" in refused("-e", "poseparity_port=70000")
+
+
+def test_a_port_in_use_is_refused():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        message = refused("-e", f"poseparity_port={port}")
+    assert f"Port {port}" in message and "poseparity_port" in message
+
+
+def test_too_little_memory_is_refused():
+    assert "99000000 MB" in refused("-e", "poseparity_minimum_memory_mb=99000000")
+
+
+def test_too_little_disk_is_refused():
+    assert "docker system df" in refused("-e", "poseparity_minimum_disk_mb=999000000")
+
+
+def test_a_cpu_without_a_needed_feature_is_named():
+    message = refused("-e", '{"preflight_cpu_flags": ["avx2", "no_such_flag"]}')
+    assert "lacks no_such_flag" in message and "Haswell" in message
+
+
+def test_a_missing_engine_that_may_not_be_installed_is_refused():
+    options = ("-e", "poseparity_docker_socket=/nonexistent.sock", "-e", "poseparity_install_docker=false")
+    assert "poseparity_install_docker=true" in refused(*options)
+
+
+# --- check mode ---
+
+
+def test_check_mode_works_where_no_engine_is_there():
+    result = playbook("deploy", "--check", "-e", "poseparity_docker_socket=/nonexistent.sock")
+    assert result.status == 0, result.output

@@ -1,0 +1,77 @@
+"""Running the playbooks from tests, as a user would: the controller's ansible-playbook, in ansible/."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSIBLE = ROOT / "ansible"
+CONTROLLER = ROOT / ".venv/controller"
+
+# The tests' deployment lives beside a user's: another container, another port.
+CONTAINER = "poseparity-e2e"
+PORT = 19731
+URL = f"http://127.0.0.1:{PORT}"
+OWN = ("-e", f"poseparity_container_name={CONTAINER}", "-e", f"poseparity_port={PORT}", "-e", "poseparity_workers=1")
+
+_RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a command printed and did."""
+
+    status: int
+    output: str
+    seconds: float
+
+    @property
+    def changed(self) -> int:
+        """How many tasks changed something, on all hosts together."""
+        recaps = _RECAP.findall(self.output)
+        assert recaps, f"no recap in:\n{self.output}"
+        return sum(int(recap[2]) for recap in recaps)
+
+    @property
+    def message(self) -> str:
+        """The message of the task that failed, on one line."""
+        failures = re.findall(r"^fatal: .*?(?=^PLAY RECAP|^TASK)", self.output, re.MULTILINE | re.DOTALL)
+        assert failures, f"nothing failed in:\n{self.output}"
+        return " ".join(failures[-1].split())
+
+
+def environment() -> dict[str, str]:
+    """This process's environment with what Ansible needs: a UTF-8 locale, and our configuration from any folder."""
+    return {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
+        "ANSIBLE_NOCOLOR": "1",
+        # ansible-lint lives in .venv/dev, the collections in .venv/controller.
+        "ANSIBLE_COLLECTIONS_PATH": str(next(CONTROLLER.glob("lib/python3.*/site-packages"), CONTROLLER)),
+    }
+
+
+def run(command: list[str | Path], folder: Path = ROOT, timeout: float = 1200) -> Run:
+    """Run a command; its standard error is part of the output."""
+    started = time.monotonic()
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+    )
+    return Run(done.returncode, done.stdout, time.monotonic() - started)
+
+
+def playbook(name: str, *options: str) -> Run:
+    """Run ansible/NAME.yml."""
+    return run([CONTROLLER / "bin/ansible-playbook", f"{name}.yml", *options], folder=ANSIBLE)
