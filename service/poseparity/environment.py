@@ -28,8 +28,3 @@ def verify_env() -> ModuleType:
 def take_snapshot(bundle: Path | None = None) -> dict:
     """Describe this environment; see `verify_env.py snapshot`."""
     return verify_env().take_snapshot(bundle=bundle)
-
-
-def probe_pins(pins: dict[str, str]) -> list[dict]:
-    """For each pin what was wanted, what the environment says and what the libraries say took effect."""
-    return verify_env().probe_pins(pins)

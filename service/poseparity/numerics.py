@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .environment import probe_pins
+from .environment import verify_env
 from .errors import PinError
 from .settings import ROOT
 
@@ -29,14 +29,11 @@ def read_pins(path: Path = PINS_FILE) -> dict[str, str]:
     Raises:
         PinError: the file is missing, or a line is not NAME=VALUE.
     """
-    if not path.is_file():
-        raise PinError(f"{path} is missing", fix="restore it from the release: it lists the numerical pins")
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    pairs = [line.partition("=") for line in lines if line and not line.startswith("#")]
-    for name, equals, _ in pairs:
-        if not equals or not name.isidentifier():
-            raise PinError(f"{path}: {name!r} is not NAME=VALUE", fix="correct that line")
-    return {name: value for name, _, value in pairs}
+    script = verify_env()
+    try:
+        return script.read_pins(path)
+    except script.VerifyError as error:
+        raise PinError(str(error), fix="restore the file from the release: it lists the numerical pins") from error
 
 
 def unset_pins(environment: Mapping[str, str]) -> dict[str, str]:
@@ -95,7 +92,7 @@ def enforce() -> list[dict]:
     Raises:
         PinError: names the first pin that did not take effect.
     """
-    pins = probe_pins(read_pins())
+    pins = verify_env().probe_pins(read_pins())
     for pin in pins:
         if not pin["ok"]:
             raise PinError(

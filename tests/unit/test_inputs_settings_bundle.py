@@ -81,7 +81,7 @@ def test_the_pins_file_is_read_in_order_and_a_broken_line_is_named(tmp_path):
     path.write_text("# comment\nA=1\n\nB=x=y\n")
     assert numerics.read_pins(path) == {"A": "1", "B": "x=y"}
     path.write_text("export A=1\n")
-    with pytest.raises(PinError, match="'export A' is not NAME=VALUE"):
+    with pytest.raises(PinError, match="line 1: found 'export A=1', expected a new NAME=VALUE"):
         numerics.read_pins(path)
 
 
