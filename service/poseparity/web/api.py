@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag, validate_request
 from werkzeug.datastructures import FileStorage
 
-from ..records import Box, Size
+from ..inputs import kind_of, parse_box, parse_size
 from . import request_ids
 from .errors import InvalidRequest
 from .inference import slot
 from .schemas import ANY_ERROR, ErrorReply, PredictionForm, PredictionReply
-from .uploads import accepts, csv_content, kind_of, video_path
+from .uploads import accepts, path_of, read_csv
 
 blueprint = APIBlueprint(
     "predictions", __name__, url_prefix="/v1", abp_tags=[Tag(name="predictions")], abp_responses=ANY_ERROR
@@ -29,33 +31,28 @@ def predict(form: PredictionForm):
     A video is decoded, its person detected and its skeleton estimated; a skeleton CSV skips those stages. One request
     is answered at a time by each worker; a few wait, and beyond those the answer is 429 with Retry-After.
     """
-    upload = _only_upload(form)
-    kind = kind_of(upload)
-    result = _run_video(upload, form) if kind == "video" else _run_csv(upload, form)
+    path = path_of(_only_upload(form))
+    run = _run_video if kind_of(path) == "video" else _run_csv
+    result = run(path, form)
     reply = {"request_id": request_ids.current(), **result.to_dict()}
     return reply | {"skeleton_csv": result.csv.decode()} if form.csv else reply
 
 
-def _run_video(upload: FileStorage, form: PredictionForm):
+def _run_video(path: Path, form: PredictionForm):
     for name in ("frame_size", "crop"):
         if getattr(form, name) is not None:
             raise InvalidRequest(
                 f"{name} came with a video",
                 fix=f"leave {name} out: it goes with a skeleton CSV, a video brings its own",
             )
-    path = video_path(upload)
     return slot().run(lambda pipeline: pipeline.run_video(path))
 
 
-def _run_csv(upload: FileStorage, form: PredictionForm):
-    content = csv_content(upload)
-    frame_size = Size(*_integers(form.frame_size, "x")) if form.frame_size else None
-    crop = Box(*_integers(form.crop, ",")) if form.crop else None
+def _run_csv(path: Path, form: PredictionForm):
+    content = read_csv(path)
+    frame_size = parse_size(form.frame_size) if form.frame_size else None
+    crop = parse_box(form.crop) if form.crop else None
     return slot().run(lambda pipeline: pipeline.run_csv(content, frame_size=frame_size, crop=crop))
-
-
-def _integers(text: str, separator: str) -> list[int]:
-    return [int(part) for part in text.split(separator)]
 
 
 def _only_upload(form: PredictionForm) -> FileStorage:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
-from ..bundle import load_bundle
 from ..errors import CapacityError, NotReadyError, PoseParityError
-from ..numerics import enforce, make_deterministic
+from ..numerics import enforce
 from ..settings import Settings
 from .logs import log
 
@@ -91,14 +90,10 @@ class Inference:
 
     def _load(self) -> Pipeline:
         # Imported here, in the worker: torch must not be loaded before the fork, and takes seconds to import.
-        from ..pipeline import Pipeline
+        from ..startup import load_pipeline
 
+        pipeline = load_pipeline(self._settings)
         self.pins = enforce()
-        make_deterministic()
-        settings = self._settings
-        pipeline = Pipeline(
-            load_bundle(settings.bundle), max_frames=settings.max_frames, max_pixels=settings.max_pixels
-        )
         pipeline.warm_up()
         return pipeline
 

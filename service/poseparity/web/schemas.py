@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from flask_openapi3 import FileStorage
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+# The form's reader turns a text that happens to be JSON, such as 5, into a value.
 _AS_SENT = BeforeValidator(lambda value: value if value is None else str(value))
 
 
@@ -47,15 +48,13 @@ class PredictionForm(_Request):
     file: FileStorage = Field(description="A video or a skeleton CSV; told by its content.")
     frame_size: Annotated[str | None, _AS_SENT] = Field(
         None,
-        pattern=r"^[1-9][0-9]{0,5}x[1-9][0-9]{0,5}$",
         description="WIDTHxHEIGHT, pixels: the frame that a skeleton CSV's coordinates belong to. Not with a video.",
         examples=["1920x1080"],
     )
     crop: Annotated[str | None, _AS_SENT] = Field(
         None,
-        pattern=r"^[0-9]{1,6},[0-9]{1,6},[1-9][0-9]{0,5},[1-9][0-9]{0,5}$",
         description="X,Y,WIDTH,HEIGHT, pixels: the crop that a skeleton CSV was made from. Not with a video.",
-        examples=["640,120,480,900"],
+        examples=["320,80,640,900"],
     )
     csv: bool = Field(False, description="1: the answer holds the skeleton CSV as well.")
 

@@ -1,36 +1,21 @@
-"""What was uploaded: told by its content, and handed to the pipeline without ever having a name on disk."""
+"""What was sent: checked for its kind and size, and handed on without ever having a name on disk."""
 
 from __future__ import annotations
 
-import mimetypes
 from functools import wraps
 from pathlib import Path
-from typing import Literal
 
 from flask import current_app, request
 from werkzeug.datastructures import FileStorage
 
-from ..errors import InputError, InputTooLarge
+from ..errors import InputTooLarge
 from ..settings import Settings
 from ..skeleton_csv import HEADER
 from .errors import UnsupportedMediaType
 
-Kind = Literal["video", "csv"]
-
-_HEAD_BYTES = 4096
 # Python's longest float64 is 24 characters; a separator, a quote at each side and some spaces belong to it.
 _CSV_BYTES_A_NUMBER = 32
 _JSON_BESIDE_CSV_BYTES = 64 * 1024
-_FIX = "send a video (H.264 or MPEG-4 in .mp4, .avi, .mov, .mkv) or a skeleton CSV"
-
-# Only these reach the video decoder. It would open more by itself, playlists among them: text that names other files
-# of this machine, or addresses, which it then reads.
-_VIDEO_STARTS = {
-    0: (b"\x1aE\xdf\xa3", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"FLV\x01", b"OggS", b"0&\xb2u\x8ef\xcf\x11"),
-    4: (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"styp"),
-    8: (b"AVI ",),
-}
-_MPEG_TS_PACKET = 188
 
 
 def accepts(mimetype: str):
@@ -67,28 +52,7 @@ def limit_body_to_csv(view):
     return limited
 
 
-def kind_of(upload: FileStorage) -> Kind:
-    """Tell a video from a skeleton CSV by the first bytes; the name only decides what an error says.
-
-    Raises:
-        InputError: it is empty, or neither.
-    """
-    head = upload.stream.read(_HEAD_BYTES)
-    upload.stream.seek(0)
-    if not head:
-        raise InputError("the file is empty (0 bytes)", code="empty-file", fix=_FIX)
-    if _starts_like_video(head):
-        return "video"
-    named = mimetypes.guess_type(upload.filename or "")[0] or ""
-    if named.startswith("video/") and not _starts_like_csv(head):
-        what = "text" if _is_text(head) else "no video that is known here"
-        raise InputError(f"{upload.filename!r} has a video's name and holds {what}", code="unreadable-video", fix=_FIX)
-    if not _is_text(head) and named != "text/csv":
-        raise InputError("the file is neither a video nor text", code="unknown-format", fix=_FIX)
-    return "csv"
-
-
-def video_path(upload: FileStorage) -> Path:
+def path_of(upload: FileStorage) -> Path:
     """A path under which this process can open the uploaded bytes, as long as the request lives.
 
     The file behind it was never linked into a folder, so nothing is left behind, whatever ends the request: not even
@@ -99,23 +63,21 @@ def video_path(upload: FileStorage) -> Path:
     return Path(f"/proc/self/fd/{descriptor}")
 
 
-def csv_content(upload: FileStorage) -> bytes:
-    """The whole CSV; refuses one that is longer than the frames that are allowed can make it.
+def read_csv(path: Path) -> bytes:
+    """The whole CSV; one that is longer than the allowed frames can make it is refused unread.
 
     Raises:
         InputTooLarge: it is.
     """
-    limit = csv_limit()
-    content = upload.stream.read(limit + 1)
-    if len(content) > limit:
-        frames = settings().max_frames
+    size, limit, frames = path.stat().st_size, csv_limit(), settings().max_frames
+    if size > limit:
         raise InputTooLarge(
-            f"the skeleton CSV has more than {limit} bytes, which is more than {frames} frames",
+            f"the skeleton CSV has {size} bytes; {frames} frames, which are the most, have less than {limit}",
             code="too-many-frames",
             fix=f"send at most {frames} frames: cut the recording to the action",
             details={"max_frames": frames, "max_bytes": limit},
         )
-    return content
+    return path.read_bytes()
 
 
 def csv_limit() -> int:
@@ -126,25 +88,3 @@ def csv_limit() -> int:
 def settings() -> Settings:
     """The settings of the current application."""
     return current_app.config["POSEPARITY"]
-
-
-def _starts_like_video(head: bytes) -> bool:
-    known = any(head.startswith(starts, offset) for offset, starts in _VIDEO_STARTS.items())
-    packets = head[: 3 * _MPEG_TS_PACKET : _MPEG_TS_PACKET]
-    return known or (packets == b"GGG" and not _is_text(head))
-
-
-def _starts_like_csv(head: bytes) -> bool:
-    first_line = head.split(b"\n", 1)[0]
-    return any(name.encode() in first_line for name in HEADER[:3])
-
-
-def _is_text(head: bytes) -> bool:
-    if b"\0" in head:
-        return False
-    try:
-        head.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        # A character that the cut at _HEAD_BYTES halves is still text.
-        return len(head) == _HEAD_BYTES and error.start > _HEAD_BYTES - 4
-    return True
