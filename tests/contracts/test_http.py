@@ -1,0 +1,204 @@
+"""The HTTP contract that needs no models: one error shape, request ids, and a truthful /openapi.json."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+
+import pytest
+
+from poseparity.errors import CapacityError, NoPersonFound
+from poseparity.settings import Settings
+from poseparity.web import create_app
+
+# Routes are fixed names: existing clients and the documentation rely on them.
+ROUTES = {
+    ("/v1/predictions", "post"),
+    ("/mmaction_stgcn_test", "post"),
+    ("/health", "get"),
+    ("/healthz", "get"),
+    ("/readyz", "get"),
+    ("/v1/environment", "get"),
+}
+
+
+@pytest.fixture
+def app():
+    return create_app(Settings(max_upload_bytes=100_000))
+
+
+@pytest.fixture
+def client(app):
+    return app.test_client()
+
+
+@pytest.fixture
+def openapi(client) -> dict:
+    return client.get("/openapi.json").get_json()
+
+
+def upload(content: bytes = b"x", name: str = "a.csv") -> dict:
+    return {"file": (io.BytesIO(content), name)}
+
+
+def error_of(response, status: int, code: str) -> dict:
+    assert response.status_code == status, response.text
+    assert response.mimetype == "application/json"
+    answer = response.get_json()
+    assert set(answer) == {"error", "request_id"}
+    assert set(answer["error"]) == {"code", "message", "fix", "details"}
+    assert answer["error"]["code"] == code
+    assert answer["request_id"] == response.headers["X-Request-Id"]
+    assert answer["error"]["message"] and answer["error"]["fix"]
+    return answer["error"]
+
+
+def test_an_unknown_route(client):
+    assert "/nowhere" in error_of(client.get("/nowhere"), 404, "not-found")["message"]
+
+
+def test_a_wrong_method(client):
+    response = client.delete("/v1/predictions")
+    error_of(response, 405, "method-not-allowed")
+    assert set(response.headers["Allow"].split(", ")) == {"OPTIONS", "POST"}
+
+
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        ("/v1/predictions", {"json": {"file": "x"}}),
+        ("/v1/predictions", {"data": b"x", "content_type": "video/mp4"}),
+        ("/v1/predictions", {}),
+        ("/mmaction_stgcn_test", {"data": b"{}", "content_type": "text/plain"}),
+        ("/mmaction_stgcn_test", {"data": upload(), "content_type": "multipart/form-data"}),
+    ],
+)
+def test_a_wrong_content_type(client, path, body):
+    error_of(client.post(path, **body), 415, "unsupported-media-type")
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"5", b'"text"', b"null", b"\xff"])
+def test_a_body_that_is_no_json_object(client, body):
+    response = client.post("/mmaction_stgcn_test", data=body, content_type="application/json")
+    error_of(response, 400, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"--B", b"--B\r\n\r\n", b"not multipart at all", b"--B\r\nContent-Disposition: form-data\r\n\r\nx"]
+)
+def test_a_broken_form(client, body):
+    response = client.post("/v1/predictions", data=body, content_type="multipart/form-data; boundary=B")
+    error_of(response, 400, "invalid-request")
+
+
+def test_a_form_without_a_boundary(client):
+    response = client.post("/v1/predictions", data=b"x", content_type="multipart/form-data")
+    error_of(response, 400, "invalid-request")
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/mmaction_stgcn_test"])
+def test_a_body_over_the_limit(client, path):
+    body = {"data": upload(bytes(100_001))} if path.startswith("/v1") else {"json": {"csv_base64": "A" * 100_001}}
+    assert error_of(client.post(path, **body), 413, "input-too-large")["details"] == {"max_bytes": 100_000}
+
+
+def test_too_many_form_parts(client):
+    fields = upload() | {f"field{number}": "x" for number in range(40)}
+    error_of(client.post("/v1/predictions", data=fields), 413, "input-too-large")
+
+
+def test_the_legacy_body_is_limited_by_the_longest_csv(app):
+    client = create_app(Settings(max_frames=2)).test_client()
+    response = client.post("/mmaction_stgcn_test", json={"csv_base64": "A" * 200_000})
+    assert error_of(response, 413, "input-too-large")["details"]["max_bytes"] < 100_000
+
+
+def test_before_the_models_are_loaded(client):
+    response = client.get("/readyz")
+    error_of(response, 503, "not-ready")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert client.get("/healthz").get_json() == {"status": "alive"}
+    assert client.get("/health").get_json() == {"status": "ok", "ready": False}
+    error_of(client.post("/v1/predictions", data=upload(b"a,b\n1,2\n")), 503, "not-ready")
+
+
+@pytest.mark.parametrize(
+    "error, status, code",
+    [
+        (NoPersonFound("nobody", fix="step in", details={"frames": {"decoded": 3}}), 422, "no-person-found"),
+        (CapacityError("full", fix="wait", details={"retry_after_s": 7}), 429, "queue-full"),
+    ],
+)
+def test_errors_of_the_pipeline_keep_their_words(app, error, status, code):
+    def view():
+        raise error
+
+    app.add_url_rule("/raises", view_func=view)
+    response = app.test_client().get("/raises")
+    assert error_of(response, status, code) == error.to_dict()
+    assert response.headers.get("Retry-After") == ("7" if status == 429 else None)
+
+
+def test_an_unexpected_error_is_logged_with_its_traceback_and_hides_its_words(app, caplog):
+    def view():
+        raise ZeroDivisionError("secret")
+
+    app.add_url_rule("/raises", view_func=view)
+    with caplog.at_level(logging.ERROR):
+        response = app.test_client().get("/raises", headers={"X-Request-Id": "abc"})
+    error = error_of(response, 500, "internal-error")
+    assert "abc" in error["fix"]
+    assert "secret" not in response.text
+    assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
+
+
+@pytest.mark.parametrize("sent, kept", [("abc-1.2_3", True), ("a" * 64, True), ("a" * 65, False), ("a b", False)])
+def test_a_request_id_is_kept_when_it_is_sane(client, sent, kept):
+    answered = client.get("/healthz", headers={"X-Request-Id": sent}).headers["X-Request-Id"]
+    assert (answered == sent) is kept
+    assert re.fullmatch("[A-Za-z0-9._-]{1,64}", answered)
+
+
+def test_every_request_has_its_own_id(client):
+    ids = {client.get("/healthz").headers["X-Request-Id"] for _ in range(5)}
+    assert len(ids) == 5
+
+
+def test_openapi_lists_the_routes_and_no_others(app, openapi):
+    documented = {(path, method) for path, methods in openapi["paths"].items() for method in methods}
+    served = {
+        (rule.rule, method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in rule.methods - {"HEAD", "OPTIONS"}
+        if rule.rule != "/openapi.json"
+    }
+    assert documented == served == ROUTES
+
+
+def test_openapi_gives_every_operation_the_one_error_shape(openapi):
+    shape = {"$ref": "#/components/schemas/ErrorReply"}
+    for methods in openapi["paths"].values():
+        for operation in methods.values():
+            assert operation["summary"]
+            assert "default" in operation["responses"]
+            for status, response in operation["responses"].items():
+                found = response["content"]["application/json"]["schema"]
+                assert (found == shape) is (status != "200")
+
+
+def test_openapi_names_every_field_of_the_upload(openapi):
+    body = openapi["paths"]["/v1/predictions"]["post"]["requestBody"]
+    assert set(body["content"]) == {"multipart/form-data"}
+    form = openapi["components"]["schemas"]["PredictionForm"]
+    assert set(form["properties"]) == {"file", "frame_size", "crop", "csv"}
+    assert form["required"] == ["file"]
+    assert form["additionalProperties"] is False
+    assert form["properties"]["file"]["format"] == "binary"
+
+
+def test_openapi_refers_only_to_what_it_defines(openapi):
+    names = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(openapi))
+    assert set(names) <= set(openapi["components"]["schemas"])
+    assert openapi["openapi"].startswith("3.")
