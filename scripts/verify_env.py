@@ -22,6 +22,7 @@ import functools
 import hashlib
 import importlib
 import importlib.util
+import io
 import json
 import os
 import platform
@@ -167,12 +168,14 @@ def describe_libc() -> dict:
 
 LIBM_FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "atan", "atan2", "tanh",
                   "erf", "sqrt", "cbrt")
-LIBM_POINTS = 1000
+LIBM_POSITIVE = {"log", "log1p", "log2", "log10", "pow", "sqrt"}
+LIBM_POINTS = 3000
 
 
-def libm_arguments() -> list[float]:
-    """Points in (0.01, 12.01) spread by the golden ratio; exact in any IEEE 754 arithmetic, so equal everywhere."""
-    return [0.01 + 12 * ((index * 0.6180339887498949) % 1.0) for index in range(1, LIBM_POINTS + 1)]
+def libm_arguments(name: str) -> list[float]:
+    """Points in (-20, 20), or (0, 20) where a function needs that, spread by the golden ratio; equal everywhere."""
+    points = [40 * ((index * 0.6180339887498949) % 1.0) - 20 for index in range(1, LIBM_POINTS + 1)]
+    return [abs(point) for point in points] if name in LIBM_POSITIVE else points
 
 
 def describe_libm() -> dict[str, str]:
@@ -199,7 +202,7 @@ def libm_digest(function: Any, name: str, kind: Any, code: str) -> str:
     """16 hexadecimal digits over the bits of the function's results; of two arguments the second is 2.4."""
     binary = name in ("pow", "atan2")
     function.restype, function.argtypes = kind, [kind, kind] if binary else [kind]
-    results = [function(x, 2.4) if binary else function(x) for x in libm_arguments()]
+    results = [function(x, 2.4) if binary else function(x) for x in libm_arguments(name)]
     return hashlib.sha256(struct.pack(f"<{len(results)}{code}", *results)).hexdigest()[:16]
 
 
@@ -308,7 +311,7 @@ def parse_metadata(text: str) -> dict[str, str]:
 def parse_record(text: str) -> list[RecordRow]:
     """RECORD's rows; a row without a hash has "" twice."""
     rows = []
-    for row in csv.reader(text.splitlines()):
+    for row in csv.reader(io.StringIO(text, newline="")):
         if row:
             algorithm, _, value = (row[1] if len(row) > 1 else "").partition("=")
             rows.append(RecordRow(row[0].replace("\\", "/"), algorithm, value))
@@ -405,7 +408,7 @@ def collapse_missing(rows: Iterable[RecordRow], missing: set[str]) -> list[str]:
     present_folders = {parent for row in rows if row.path not in missing for parent in parents(row.path)}
     gone = set()
     for path in missing:
-        folders = [parent for parent in parents(path) if parent not in present_folders]
+        folders = [parent for parent in parents(path) if parent not in present_folders and not parent.startswith("..")]
         gone.add(folders[0] + "/" if folders else path)
     return sorted(gone)
 
@@ -1116,14 +1119,14 @@ def matches(pattern: tuple, path: tuple) -> bool:
 TOML_HEADER = re.compile(r"\[\[([A-Za-z0-9_-]+)\]\]\s*(?:#.*)?")
 TOML_PAIR = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)", re.DOTALL)
 TOML_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\nt]|\\u[0-9A-Fa-f]{4})*"'
-TOML_TOKEN = re.compile(r"\s*(?:(?P<comment>#[^\n]*)|(?P<mark>[\[\],])|(?P<literal>'[^'\n]*')"
-                        rf"|(?P<string>{TOML_STRING})|(?P<word>(?:true|false|-?(?:0|[1-9]\d*))(?=[\s,\]#]|$)))")
+TOML_TOKEN = re.compile(r"[ \t\r\n]*(?:(?P<comment>#[^\n]*)|(?P<mark>[\[\],])|(?P<literal>'[^'\n]*')"
+                        rf"|(?P<string>{TOML_STRING})|(?P<word>(?:true|false|-?(?:0|[1-9]\d*))(?=[ \t\r\n,\]#]|$)))")
 
 
 def read_simple_toml(text: str) -> dict:
     """The part of TOML that parity.toml uses; raises ValueError, with the line, on all else."""
     document: dict = {}
-    table, lines, number = document, text.splitlines(), 0
+    table, lines, number = document, text.split("\n"), 0  # splitlines() knows more ends of line than TOML
     while number < len(lines):
         line, number = lines[number].strip(), number + 1
         if not line or line.startswith("#"):
@@ -1144,7 +1147,7 @@ def read_simple_toml(text: str) -> dict:
 
 def toml_tokens(text: str) -> list[tuple[str, str]]:
     """(kind, text) of each token, comments left out; what cannot be read is one token of kind "wrong"."""
-    tokens, position, text = [], 0, text.rstrip()
+    tokens, position, text = [], 0, text.rstrip(" \t\r\n")
     while position < len(text):
         found = TOML_TOKEN.match(text, position)
         if not found:
@@ -1333,12 +1336,19 @@ def show(value: Any) -> str:
     return text if len(text) <= CELL_WIDTH else text[:CELL_WIDTH - 9] + ".." + text[-7:]
 
 
+def show_lists(reference: list, current: list) -> list[str]:
+    """Two lists as cells: in full where both fit, otherwise what the other side lacks ("-": nothing)."""
+    sides = (reference, current)
+    if all(len(", ".join(map(str, side))) <= CELL_WIDTH for side in sides):
+        return [show(side) for side in sides]
+    extra = [[value for value in side if value not in other] for side, other in (sides, sides[::-1])]
+    return [show("+ " + ", ".join(map(str, side))) if side else "-" for side in extra]
+
+
 def cells(item: dict) -> tuple[str, str, str, str, str]:
-    """A finding as a row of the table; of two lists, the items that the other side lacks."""
+    """A finding as a row of the table."""
     sides = [item["reference"], item["current"]]
-    if all(isinstance(side, list) for side in sides) and item["problem"] == "differs":
-        sides = [[value for value in side if value not in other] for side, other in (sides, sides[::-1])]
-    texts = [show(side) for side in sides]
+    texts = show_lists(*sides) if all(isinstance(side, list) for side in sides) else [show(side) for side in sides]
     for index, name in ((0, "current"), (1, "reference")):
         if item["problem"] == f"only in {name}" or (sides[index] is None and "must be" in item["problem"]):
             texts[index] = "absent"
