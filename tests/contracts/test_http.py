@@ -7,11 +7,15 @@ import json
 import logging
 import re
 
+import numpy as np
 import pytest
 
 from poseparity.errors import CapacityError, NoPersonFound
+from poseparity.records import Prediction
 from poseparity.settings import Settings
 from poseparity.web import create_app
+from poseparity.web.legacy import legacy_reply
+from poseparity.web.schemas import LegacyReply
 
 # Routes are fixed names: existing clients and the documentation rely on them.
 ROUTES = {
@@ -152,6 +156,32 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_hides_its_words(ap
     assert "abc" in error["fix"]
     assert "secret" not in response.text
     assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
+
+
+def test_the_legacy_answer_of_a_two_class_bundle_is_a_boolean():
+    prediction = Prediction(labels=("false", "true"), scores=np.array([0.25, 0.75], dtype=np.float32))
+    reply = legacy_reply(prediction)
+    assert reply == {
+        "message": "OK",
+        "result": {"num_samples": 1, "predictions": [True]},
+        "parsed": {
+            "pred_index": 1,
+            "prediction": True,
+            "probs": [0.25, 0.75],
+            "confidence": 0.75,
+            "topk": [{"index": 1, "label": "true", "prob": 0.75}, {"index": 0, "label": "false", "prob": 0.25}],
+        },
+    }
+    assert LegacyReply.model_validate(reply).model_dump(mode="json") == reply
+    other = Prediction(labels=("false", "true"), scores=np.array([0.75, 0.25], dtype=np.float32))
+    assert legacy_reply(other)["result"]["predictions"] == [False]
+
+
+def test_the_legacy_answer_of_more_classes_is_a_name():
+    prediction = Prediction(labels=tuple("abcdef"), scores=np.array([0.1, 0.3, 0.2, 0.1, 0.2, 0.1], dtype=np.float32))
+    reply = legacy_reply(prediction)
+    assert reply["result"]["predictions"] == ["b"]
+    assert [rank["label"] for rank in reply["parsed"]["topk"]] == ["b", "c", "e", "a", "d"]
 
 
 @pytest.mark.parametrize("sent, kept", [("abc-1.2_3", True), ("a" * 64, True), ("a" * 65, False), ("a b", False)])

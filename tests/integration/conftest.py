@@ -1,0 +1,21 @@
+"""Fixtures of the tests that need a running service."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.web_server import Server
+
+UPLOAD_LIMIT = 32 * 2**20
+
+
+@pytest.fixture(scope="session")
+def starting_server(tmp_path_factory):
+    """The service on the demo bundle with one worker, and the statuses that were seen while it started."""
+    with Server(tmp_path_factory.mktemp("service"), max_upload_bytes=UPLOAD_LIMIT) as server:
+        yield server, server.wait_ready()
+
+
+@pytest.fixture(scope="session")
+def server(starting_server):
+    return starting_server[0]

@@ -1,0 +1,189 @@
+"""Bad input: a clear 4xx with one line on the fix, and nothing left behind."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from poseparity.skeleton_csv import HEADER
+from tests.integration.conftest import UPLOAD_LIMIT
+from tests.integration.web_server import error_of
+
+ROW = ",".join(["1.5"] * len(HEADER))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind(server):
+    before = server.left_behind()
+    yield
+    assert server.left_behind() == before
+
+
+def csv_of(*rows: str, header: tuple[str, ...] = HEADER) -> bytes:
+    return "\n".join([",".join(header), *rows, ""]).encode()
+
+
+def with_index_in_front(video: bytes) -> bytes:
+    """The same MP4 with its index (the moov box) moved before the frames, as streaming encoders write it."""
+    boxes, position = [], 0
+    while position < len(video):
+        size = int.from_bytes(video[position : position + 4], "big")
+        boxes.append(video[position : position + size])
+        position += size
+    (index,) = [box for box in boxes if box[4:8] == b"moov"]
+    others = [box for box in boxes if box[4:8] != b"moov"]
+    moved = boxes.index(index) > [box[4:8] for box in boxes].index(b"mdat")
+    return b"".join([others[0], _shifted(index, len(index)) if moved else index, *others[1:]])
+
+
+def _shifted(index: bytes, distance: int) -> bytes:
+    """The index with each chunk offset (its stco box) moved."""
+    result = bytearray(index)
+    table = index.index(b"stco") + 8
+    count = int.from_bytes(index[table : table + 4], "big")
+    for entry in range(table + 4, table + 4 + 4 * count, 4):
+        offset = int.from_bytes(index[entry : entry + 4], "big") + distance
+        result[entry : entry + 4] = offset.to_bytes(4, "big")
+    return bytes(result)
+
+
+@pytest.mark.parametrize(
+    "name, content, status, code, words",
+    [
+        ("clip.mp4", b"", 400, "empty-file", "empty"),
+        ("skeleton.csv", b"", 400, "empty-file", "empty"),
+        ("clip.mp4", b"these are notes\n" * 99, 400, "unreadable-video", "text"),
+        ("clip.mp4", b"dear client, these are notes\n" * 99, 400, "bad-csv-header", "header"),
+        ("clip.mp4", b"\0\1\2\3" * 999, 400, "unreadable-video", "video"),
+        ("clip.mp4", b"\0\0\0\x20ftypisom" + b"\0" * 999, 400, "unreadable-video", "video"),
+        ("a.csv", csv_of(*[ROW] * 3, header=HEADER[:-3]), 400, "bad-csv-header", "'RAnkle_x'"),
+        (
+            "a.csv",
+            csv_of(*[ROW + ",1,1,1"] * 3, header=(*HEADER, "Neck_x", "Neck_y", "Neck_c")),
+            400,
+            "bad-csv-header",
+            "'Neck_x'",
+        ),
+        ("a.csv", csv_of(ROW, ROW.replace("1.5", "nan", 1)), 400, "bad-csv", "'nan'"),
+        ("a.csv", csv_of(ROW, ROW.replace("1.5", "left", 1)), 400, "bad-csv", "'left'"),
+        ("a.csv", csv_of(ROW, ROW + ",1"), 400, "bad-csv", "52 values"),
+        ("a.csv", csv_of(), 400, "too-few-frames", "0 frame"),
+        ("a.csv", csv_of(ROW), 400, "too-few-frames", "1 frame"),
+        ("a.csv", csv_of(*[ROW] * 9001), 413, "too-many-frames", "9000"),
+        ("a.csv", csv_of(*["0" + ",0" * 50] * 200_000), 413, "too-many-frames", "9000"),
+    ],
+    ids=[
+        "empty-video",
+        "empty-csv",
+        "text-named-mp4",
+        "text-with-commas-named-mp4",
+        "noise",
+        "header-only-video",
+        "missing-columns",
+        "18-joints",
+        "nan",
+        "text-in-a-number",
+        "row-too-long",
+        "zero-rows",
+        "one-row",
+        "9001-rows",
+        "200000-rows",
+    ],
+)
+def test_bad_files_are_refused(server, name, content, status, code, words):
+    error = error_of(server.predict(name, content), status, code)
+    assert words in error["message"]
+
+
+def test_a_truncated_video_is_refused(server, demo_clip):
+    whole = demo_clip.read_bytes()
+    if whole.index(b"moov") < whole.index(b"mdat"):
+        pytest.fail("the demo clip has its index in front: cut it so that the index is lost")
+    error_of(server.predict("clip.mp4", whole[: len(whole) // 2]), 400, "unreadable-video")
+
+
+def test_a_truncated_video_that_has_its_index_is_refused(server, demo_clip):
+    whole = with_index_in_front(demo_clip.read_bytes())
+    error = error_of(server.predict("clip.mp4", whole[: 2 * len(whole) // 3]), 400, "truncated-video")
+    assert error["details"]["decoded"] < error["details"]["declared"]
+
+
+def test_a_video_with_its_index_in_front_is_whole(server, demo_clip):
+    """Proves that the test above cuts a good video."""
+    assert server.predict("clip.mp4", with_index_in_front(demo_clip.read_bytes())).status_code == 200
+
+
+def test_a_playlist_cannot_name_other_files(server, demo_clip, tmp_path):
+    """FFmpeg knows playlists by their content; the NUL byte hides that this one is text."""
+    target = tmp_path / "other.mp4"
+    target.write_bytes(demo_clip.read_bytes())
+    playlist = f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{target}\n#EXT-X-ENDLIST\n\0"
+    error_of(server.predict("clip.mp4", playlist.encode()), 400, "unreadable-video")
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/mmaction_stgcn_test"])
+def test_an_announced_body_over_the_limit_is_refused_unread(server, path):
+    """Only the head of the request is sent: whoever waited for the body would wait for ever."""
+    kind = "multipart/form-data; boundary=B" if path.startswith("/v1") else "application/json"
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {UPLOAD_LIMIT + 1}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b'"code":"input-too-large"' in answer
+
+
+def test_an_upload_over_the_limit_is_refused(server):
+    error = error_of(server.predict("clip.mp4", bytes(UPLOAD_LIMIT)), 413, "input-too-large")
+    assert error["details"]["max_bytes"] == UPLOAD_LIMIT
+
+
+def test_a_chunked_upload_over_the_limit_is_refused(server):
+    def body():
+        yield b'--B\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+        for _ in range(UPLOAD_LIMIT // 2**20):
+            yield bytes(2**20)
+        yield b"\r\n--B--\r\n"
+
+    headers = {"Content-Type": "multipart/form-data; boundary=B"}
+    error_of(server.post("/v1/predictions", data=body(), headers=headers), 413, "input-too-large")
+
+
+def test_an_upload_that_breaks_off_leaves_nothing(server):
+    head = "POST /v1/predictions HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=B\r\n"
+    part = '--B\r\nContent-Disposition: form-data; name="file"; filename="a.mp4"\r\n\r\n'
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(f"{head}Content-Length: {2**20}\r\n\r\n{part}".encode() + bytes(2**19 + 2**18))
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65536)
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_what_belongs_to_a_csv_is_refused_with_a_video(server, demo_clip):
+    video = demo_clip.read_bytes()
+    error = error_of(server.predict("clip.mp4", video, frame_size="640x480"), 400, "invalid-request")
+    assert "frame_size came with a video" in error["message"]
+
+
+@pytest.mark.parametrize("fields", [{"frame_size": "640"}, {"frame_size": "0x480"}, {"crop": "1,2,3"}, {"crop": "a"}])
+def test_bad_sizes_and_crops_are_refused(server, fields):
+    error_of(server.predict("a.csv", csv_of(ROW, ROW), **fields), 400, "bad-input")
+
+
+def test_unknown_fields_are_refused_by_name(server):
+    error = error_of(server.predict("a.csv", csv_of(ROW, ROW), trace="1"), 400, "invalid-request")
+    assert "'trace'" in error["message"]
+
+
+def test_one_file_and_no_more(server):
+    files = [("file", ("a.csv", csv_of(ROW, ROW))), ("file", ("b.csv", csv_of(ROW, ROW)))]
+    error_of(server.post("/v1/predictions", files=files), 400, "invalid-request")
+    error = error_of(server.post("/v1/predictions", files={"csv": (None, "1")}), 400, "invalid-request")
+    assert "'file' is missing" in error["message"]
+    error_of(server.post("/v1/predictions", files={"file": (None, "1")}), 400, "invalid-request")
+
+
+def test_file_names_reach_no_file_system(server, tmp_path):
+    error_of(server.predict(f"../../{tmp_path}/a\\..;$(id).mp4", b"notes"), 400, "unreadable-video")
+    assert not list(tmp_path.iterdir())

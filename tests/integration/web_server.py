@@ -1,0 +1,144 @@
+"""A real Gunicorn process that serves poseparity, for tests that speak HTTP to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import requests
+
+from poseparity import numerics
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "service/gunicorn.conf.py"
+START_SECONDS = 120
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """Gunicorn as the image starts it, in a temporary directory of its own.
+
+    Args:
+        folder: for the log and, below it, for the process's temporary files.
+        config: Gunicorn's configuration file.
+        unset: variables to take out of its environment.
+        settings: POSEPARITY_ settings by their lower-case names.
+    """
+
+    def __init__(self, folder: Path, *, config: Path = CONFIG, unset: tuple[str, ...] = (), **settings: object) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.temporary = folder / "tmp"
+        self.temporary.mkdir()
+        self._log = folder / "log"
+        self._config = config
+        chosen = {"workers": 1, "port": self.port, **settings}
+        environment = {**os.environ, **numerics.read_pins(), "TMPDIR": str(self.temporary)}
+        environment |= {f"POSEPARITY_{name.upper()}": str(value) for name, value in chosen.items()}
+        self._environment = {name: value for name, value in environment.items() if name not in unset}
+        self.process: subprocess.Popen | None = None
+
+    def __enter__(self) -> Server:
+        command = [sys.executable, "-m", "gunicorn", "-c", str(self._config), "poseparity.web:create_app()"]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(command, env=self._environment, stderr=log, stdout=log)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=90)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+    def get(self, path: str, **options) -> requests.Response:
+        return requests.get(self.url + path, timeout=60, **options)
+
+    def post(self, path: str, **options) -> requests.Response:
+        return requests.post(self.url + path, timeout=300, **options)
+
+    def predict(self, name: str, content: bytes, **fields: str) -> requests.Response:
+        return self.post("/v1/predictions", files={"file": (name, content)}, data=fields)
+
+    def wait_alive(self) -> None:
+        """Until the process answers at all."""
+        self._until(lambda: self._status("/healthz") == 200)
+
+    def wait_ready(self) -> list[tuple[int, int]]:
+        """Until /readyz says 200; the statuses of /healthz and /readyz that were seen on the way."""
+        self.wait_alive()
+        seen = []
+        self._until(lambda: seen.append((self._status("/healthz"), self._status("/readyz"))) or seen[-1][1] == 200)
+        return seen
+
+    def wait_failed(self) -> requests.Response:
+        """Until /readyz gives another reason than that the models are being loaded."""
+        self.wait_alive()
+        self._until(lambda: "being loaded" not in self.get("/readyz").text)
+        return self.get("/readyz")
+
+    def log(self) -> str:
+        return self._log.read_text(encoding="utf-8")
+
+    def log_lines(self, event: str) -> list[dict]:
+        """The JSON lines of the log with that event."""
+        lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == event]
+
+    def workers(self) -> list[int]:
+        """Process ids of Gunicorn's workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in children.read_text().split()]
+
+    def left_behind(self) -> list[str]:
+        """Everything below the temporary directory that has a name or that a process holds open without one."""
+        named = [str(path) for path in self.temporary.rglob("*")]
+        held = [link for pid in self.workers() for link in _open_files(pid) if link.startswith(str(self.temporary))]
+        return named + held
+
+    def _status(self, path: str) -> int:
+        try:
+            return self.get(path).status_code
+        except requests.ConnectionError:
+            return 0
+
+    def _until(self, condition) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            assert self.process.poll() is None, f"Gunicorn exited with {self.process.returncode}:\n{self.log()}"
+            assert time.monotonic() < deadline, f"nothing changed in {START_SECONDS} s:\n{self.log()}"
+            time.sleep(0.1)
+
+
+def _open_files(pid: int) -> list[str]:
+    links = []
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            links.append(str(descriptor.readlink()))
+        except FileNotFoundError:  # closed meanwhile
+            continue
+    return links
+
+
+def error_of(response: requests.Response, status: int, code: str) -> dict:
+    """The error of an answer, after checks that hold for every error of the service."""
+    assert response.status_code == status, response.text
+    answer = response.json()
+    assert set(answer) == {"error", "request_id"}
+    assert set(answer["error"]) == {"code", "message", "fix", "details"}
+    assert answer["error"]["code"] == code, answer
+    assert answer["request_id"] == response.headers["X-Request-Id"]
+    for line in (answer["error"]["message"], answer["error"]["fix"]):
+        assert line and "\n" not in line
+    return answer["error"]
