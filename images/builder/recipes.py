@@ -87,12 +87,13 @@ class Rootfs(Recipe):
             found = debian.parse(rootfs.record_in(tar))
             if write_lock:
                 debian.write(DEBIAN_LOCK, found)
-            differences = self._compare(found)
+            differences = self.compare(found)
             labels = {self._DRIFT_LABEL: json.dumps(differences), "poseparity.content": self.content}
             with tar.open("rb") as stream:
                 docker.import_root(stream, self.reference, labels)
 
-    def _compare(self, found: list[debian.Package]) -> list[str]:
+    def compare(self, found: list[debian.Package]) -> list[str]:
+        """Return how the packages of a build differ from the lock; raises BuildError where that was asked for."""
         differences = debian.drift(debian.parse(DEBIAN_LOCK.read_text("utf-8")), found)
         if differences and self.strict:
             raise BuildError(

@@ -1,0 +1,112 @@
+"""The application image: what is in it, who runs it, what its labels say, and that it is not built twice."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+
+import pytest
+from poseparity.numerics import read_pins
+
+from images.builder.locks import sha256
+from images.builder.recipes import CPU_LOCK
+
+pytestmark = [pytest.mark.docker, pytest.mark.slow]
+
+LIMIT_BYTES = 1_600_000_000
+
+
+@pytest.fixture(scope="module")
+def inspected(engine, app) -> dict:
+    return engine.images.get(app["image"]).attrs
+
+
+def test_the_image_is_within_its_size(app):
+    assert app["size"] <= LIMIT_BYTES
+
+
+def test_an_unchanged_build_is_recognised_at_once(build, app):
+    start = time.monotonic()
+    again = build("app")
+    assert time.monotonic() - start < 3  # well under a second on an idle machine
+    assert again == {**app, "changed": False, "parents": [{**each, "changed": False} for each in app["parents"]]}
+    assert build("app", "--check") == again
+
+
+def test_the_labels_name_lock_revision_and_content(inspected, app):
+    labels = inspected["Config"]["Labels"]
+    assert labels["poseparity.lock"] == sha256(CPU_LOCK)
+    assert labels["poseparity.content"] == app["content"]
+    assert labels["poseparity.revision"] == labels["org.opencontainers.image.revision"] != ""
+    assert app["image"].endswith(app["content"][:16])
+
+
+def test_the_container_does_not_run_as_root(inspected, run):
+    assert inspected["Config"]["User"] == "10001:10001"
+    assert run("python", "-c", "import os; print(os.getuid(), os.getgid())").split() == ["10001", "10001"]
+
+
+def test_no_file_of_the_service_can_be_changed_by_it(run):
+    found = run("find", "/opt", "-not", "-type", "l", "-writable")
+    assert found == ""
+
+
+def test_the_whole_stack_imports_without_a_network(run):
+    code = "import cv2, torch, ultralytics, mmaction.registry, poseparity.pipeline; print(cv2.__version__)"
+    assert run("python", "-c", code).strip().splitlines()[-1] == "4.12.0"
+
+
+def test_exactly_one_distribution_provides_cv2(run):
+    code = "import json; from importlib import metadata; print(json.dumps(metadata.packages_distributions()['cv2']))"
+    assert json.loads(run("python", "-c", code)) == ["opencv-python"]
+
+
+def test_every_installed_file_that_a_record_lists_is_there(run):
+    code = (
+        "from importlib import metadata\n"
+        "print([str(f) for d in metadata.distributions() for f in d.files or () if not f.locate().exists()])"
+    )
+    assert run("python", "-c", code).strip() == "[]"
+
+
+def test_the_entry_point_exports_every_pin(run):
+    exported = json.loads(run("python", "-c", "import json, os; print(json.dumps(dict(os.environ)))"))
+    assert read_pins().items() <= exported.items()
+
+
+def test_every_pin_takes_effect(run):
+    run("poseparity", "env")  # its exit status says so
+
+
+def test_the_package_is_found_where_the_tree_says(run):
+    code = "from poseparity.settings import ROOT; print(ROOT)"
+    assert run("python", "-c", code).strip() == "/opt/poseparity"
+
+
+def test_no_mirror_index_or_proxy_stays_in_the_image(run):
+    found = run("sh", "-c", "grep -rs :// /etc/apt /etc/pip.conf; true")
+    assert found == ""
+
+
+def test_a_parent_that_no_registry_has_is_an_error_on_one_line(checkout, app):
+    command = [checkout / "images/build", "parent", "--parent", f"localhost:9/none@sha256:{'0' * 64}"]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "the parent image localhost:9/none@sha256:" in result.stderr
+    assert "  fix: correct the name and digest" in result.stderr
+
+
+def test_a_parent_without_python_is_refused_by_name(engine, checkout, tmp_path, build):
+    """The base image says what its parent lacks, before any package is installed."""
+    parent = engine.images.get(build("parent")["image"])
+    context = checkout / "images/base"
+    (tmp_path / "Dockerfile").write_text(
+        f"FROM {parent.id}\nRUN rm /usr/lib/x86_64-linux-gnu/libGL.so.1\nCOPY check-parent /\nRUN sh /check-parent\n"
+    )
+    (tmp_path / "check-parent").write_bytes((context / "check-parent").read_bytes())
+    result = subprocess.run(
+        ["docker", "build", "--network", "none", "--force-rm", tmp_path], capture_output=True, text=True
+    )
+    assert result.returncode != 0
+    assert "The parent image lacks libGL.so.1." in result.stdout + result.stderr
