@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
-from safetensors.torch import save_file
 
 from training import manifest
 from training.dataset import BoxSample, box_sample
-from training.optimise import Course, in_processes, seed_everything
+from training.optimise import Course, in_processes, save_weights, seed_everything
 
 FIRST_SEED = 2_000_000
 # The weights of ultralytics' three losses, as in its default configuration.
@@ -39,10 +38,7 @@ def train(out: Path, clips: int = 5_000, steps: int = 1_500, batch: int = 12) ->
     for inputs in _batches(samples, steps, batch):
         loss, _ = model.loss(inputs)
         course.step(loss.sum() / batch)
-    state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    path = out / "detector.safetensors"
-    save_file(state, path)
-    return path
+    return save_weights(model, out / "detector.safetensors")
 
 
 def _batches(samples: list[BoxSample], steps: int, batch: int) -> Iterator[dict[str, torch.Tensor]]:

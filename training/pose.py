@@ -12,13 +12,12 @@ import torch
 from poseparity.keypoints import Coco18
 from poseparity.openpose.layout import FIRST_PAF, LIMBS
 from poseparity.openpose.network import CHANNELS, HEATMAPS, STRIDE, ConvReLU, PoseNetwork, build_network
-from safetensors.torch import save_file
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from training import manifest
 from training.dataset import PoseSample, pose_samples
-from training.optimise import Course, in_processes, seed_everything
+from training.optimise import Course, in_processes, save_weights, seed_everything
 
 FIRST_SEED = 1_000_000
 SIGMA = 7.0  # of a heatmap's Gaussian, in network pixels
@@ -42,7 +41,7 @@ def train(out: Path, clips: int = 6_000, steps: int = 4_000, batch: int = 16) ->
             outputs = network.stages(pictures)
         course.step(sum((weight * (output.float() - target) ** 2).mean() for output in outputs) * 20)
     fold_batch_norm(network)
-    return _save(network, out)
+    return save_weights(network, out / "pose.safetensors")
 
 
 def add_batch_norm(network: PoseNetwork) -> None:
@@ -127,10 +126,3 @@ def _varied(rng: np.random.Generator, sample: PoseSample) -> tuple[np.ndarray, n
         joints = joints[_FLIP] * (-1, 1) + (picture.shape[-1] - 1, 0)
     gain = rng.uniform(0.8, 1.2) * rng.uniform(0.94, 1.06, (3, 1, 1)).astype(np.float32)
     return np.clip(picture * gain + rng.uniform(-0.1, 0.1), -0.5, 0.5).astype(np.float32), joints
-
-
-def _save(network: PoseNetwork, out: Path) -> Path:
-    state = {name: value.float().contiguous() for name, value in network.state_dict().items()}
-    path = out / "pose.safetensors"
-    save_file(state, path)
-    return path

@@ -9,12 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from poseparity.stages._mmaction2 import registries
-from safetensors.torch import save_file
 from torch import nn
 
 from training import manifest
 from training.clip import Clip
-from training.optimise import Course, in_processes, seed_everything
+from training.optimise import Course, in_processes, save_weights, seed_everything
 from training.skeletons import ServiceEnd, estimated, random_part
 
 FIRST_SEED = 3_000_000
@@ -31,10 +30,7 @@ def train(out: Path, clips: int = 4_000, steps: int = 1_000, batch: int = 32) ->
     loss = nn.CrossEntropyLoss(label_smoothing=0.05)
     for skeletons, labels in _batches(inputs, answers, steps, batch):
         course.step(loss(model.cls_head(model.backbone(skeletons)), labels))
-    state = {name: value.contiguous() for name, value in model.eval().state_dict().items()}
-    path = out / "recogniser.safetensors"
-    save_file(state, path)
-    return path
+    return save_weights(model, out / "recogniser.safetensors")
 
 
 def build_model() -> nn.Module:
