@@ -54,6 +54,7 @@ __all__ = [
 KIND = "poseparity-environment"
 FORMAT = 1
 MODULES = ("numpy", "cv2", "scipy", "torch", "mmengine", "mmcv", "mmaction", "ultralytics")
+CHILD_COMMAND = "probe-in-child"
 CHILD_SECONDS = 300
 LISTED_FILES = 10
 LISTED_MISSING = 500
@@ -425,7 +426,7 @@ def describe_integrity(item: Distribution, states: dict[str, str] | None) -> dic
         return {"status": "no-record" if item.rows is None else "skipped"}
     modified = sorted(path for path, state in states.items() if state == "modified")
     missing = collapse_missing(hashed_rows(item.rows), {path for path, state in states.items() if state == "missing"})
-    return {"status": "checked", "files": len(states),
+    return {"status": "checked", "files": sum(not is_installers(path) for path in states),
             "modified": shortened_list(modified, LISTED_FILES), "modified_count": len(modified),
             "missing": shortened_list(missing, LISTED_MISSING)}
 
@@ -449,10 +450,17 @@ def describe_packages(groups: dict[str, list[Distribution]], integrity: bool) ->
     """Every package by name: version, where it is, which build it is, and whether its files are as installed."""
     firsts = [group[0] for group in groups.values()]
     states = check_distributions(firsts) if integrity else {}
-    return {item.name: {"version": item.version, "editable": item.editable, "location": str(item.location),
+    return {item.name: {"version": item.version, "public_version": item.version.partition("+")[0],
+                        "editable": item.editable, "location": relative_to_prefix(item.location),
                         "record_digest": record_digest(item),
                         "duplicates": [other.version for other in groups[item.name][1:]],
                         "integrity": describe_integrity(item, states.get(item.name))} for item in firsts}
+
+
+def relative_to_prefix(path: Path) -> str:
+    """A path within the environment's folder relative to it, another one as it is."""
+    prefix = Path(sys.prefix)
+    return path.relative_to(prefix).as_posix() if prefix in path.parents else str(path)
 
 
 def cv2_providers(groups: dict[str, list[Distribution]]) -> dict:
@@ -858,9 +866,6 @@ def run_child(request: dict, environ: dict[str, str]) -> tuple[list[dict], str |
         return answers, None
     last = ([line for line in child.stderr.splitlines() if line.strip()] or ["no message"])[-1].strip()
     return answers, f"ended by signal {-child.returncode}" if child.returncode < 0 else last
-
-
-CHILD_COMMAND = "probe-in-child"
 
 
 def probe_in_child(pins: dict[str, str], environ: dict[str, str]) -> tuple[dict[str, dict], list[dict]]:
@@ -1337,9 +1342,9 @@ def show(value: Any) -> str:
 
 
 def show_lists(reference: list, current: list) -> list[str]:
-    """Two lists as cells: in full where both fit, otherwise what the other side lacks ("-": nothing)."""
+    """Two lists as cells: in full where both fit or one is empty, else what the other side lacks ("-": nothing)."""
     sides = (reference, current)
-    if all(len(", ".join(map(str, side))) <= CELL_WIDTH for side in sides):
+    if not all(sides) or all(len(", ".join(map(str, side))) <= CELL_WIDTH for side in sides):
         return [show(side) for side in sides]
     extra = [[value for value in side if value not in other] for side, other in (sides, sides[::-1])]
     return [show("+ " + ", ".join(map(str, side))) if side else "-" for side in extra]
@@ -1353,7 +1358,7 @@ def cells(item: dict) -> tuple[str, str, str, str, str]:
         if item["problem"] == f"only in {name}" or (sides[index] is None and "must be" in item["problem"]):
             texts[index] = "absent"
     verdict = "MISMATCH" if item["verdict"] == "error" else item["verdict"]
-    prefix = f"({item['problem']}) " if item["problem"].startswith(("must be", "only in")) else ""
+    prefix = f"({item['problem']}) " if item["problem"].startswith("must be") else ""
     return item["path"], texts[0], texts[1], verdict, prefix + item["effect"]
 
 
