@@ -27,7 +27,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import struct
 import subprocess
@@ -134,7 +133,7 @@ def describe_interpreter() -> dict:
 def parse_os_release(text: str) -> dict[str, str]:
     """/etc/os-release as a dictionary; values lose their shell quotes, lines without "=" are skipped."""
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.lstrip().startswith("#"))
-    return {key.strip(): " ".join(shlex.split(value)) for key, value in pairs}
+    return {key.strip(): value.strip().strip("\"'") for key, value in pairs}
 
 
 def describe_distribution(system: str) -> dict:
@@ -157,14 +156,13 @@ def describe_os() -> dict:
 
 
 def describe_libc() -> dict:
-    """The C library's name and version; the version of musl is not told by any stable interface: "unknown"."""
+    """The C library's name and version; "unknown" where Python does not tell, as musl's version before Python 3.13."""
     if platform.system() in ("Darwin", "Windows"):
         name = {"Darwin": "libSystem", "Windows": "ucrt"}[platform.system()]
         return {"name": name, "version": platform.version()}
-    if any(Path("/lib").glob("ld-musl-*")):
-        return {"name": "musl", "version": "unknown"}
     name, version = platform.libc_ver()
-    return {"name": name or "unknown", "version": version or "unknown"}
+    otherwise = "musl" if any(Path("/lib").glob("ld-musl-*")) else "unknown"
+    return {"name": name or otherwise, "version": version or "unknown"}
 
 
 LIBM_FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "atan", "atan2", "tanh",
@@ -858,14 +856,22 @@ def run_child(request: dict, environ: dict[str, str]) -> tuple[list[dict], str |
     try:
         child = subprocess.run(command, input=json.dumps(request), env=environ, capture_output=True, encoding="utf-8",
                                errors="replace", timeout=CHILD_SECONDS, check=False)
-    except subprocess.TimeoutExpired:
-        return [], f"no answer within {CHILD_SECONDS} s"
-    # A sitecustomize or a .pth file may print before child_main() has moved stdout away.
-    answers = [json.loads(line) for line in child.stdout.splitlines() if line.startswith("{")]
+    except subprocess.TimeoutExpired as error:
+        return parse_answers(error.stdout or ""), f"no answer within {CHILD_SECONDS} s"
+    answers = parse_answers(child.stdout)
     if child.returncode == 0:
         return answers, None
     last = ([line for line in child.stderr.splitlines() if line.strip()] or ["no message"])[-1].strip()
     return answers, f"ended by signal {-child.returncode}" if child.returncode < 0 else last
+
+
+def parse_answers(stdout: str | bytes) -> list[dict]:
+    """The child's lines; a sitecustomize or a .pth file may have printed others before it moved stdout away.
+
+    Of a child that was stopped, subprocess gives bytes whatever the encoding asked for, and maybe half a line.
+    """
+    text = stdout.decode("utf-8", "replace") if isinstance(stdout, bytes) else stdout
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
 
 def probe_in_child(pins: dict[str, str], environ: dict[str, str]) -> tuple[dict[str, dict], list[dict]]:

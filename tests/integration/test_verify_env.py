@@ -191,6 +191,17 @@ def test_a_module_from_outside_any_package_is_found(environment, tmp_path):
     assert facts["file"] == str(tmp_path / "shadow/mmcv/__init__.py")
 
 
+def test_a_module_whose_import_hangs_is_named(tmp_path, monkeypatch):
+    for name, code in {"mmcv": "__version__ = '1'\n", "mmengine": "import time; time.sleep(60)\n"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(code, encoding="utf-8")
+    monkeypatch.setattr(ve, "CHILD_SECONDS", 3)
+    request = {"modules": ["mmcv", "mmengine"], "pins": {}, "without": []}
+    answers, failure = ve.run_child(request, unpinned(PYTHONPATH=str(tmp_path)))
+    assert [list(answer) for answer in answers] == [["mmcv"]]
+    assert failure == "no answer within 3 s"
+
+
 def test_what_start_up_files_print_does_not_disturb(environment):
     (environment.site / "sitecustomize.py").write_text("print('noise')\n", encoding="utf-8")
     path = environment.site / "snapshot.json"
@@ -287,6 +298,7 @@ def test_locked_environment_matches_itself(locked):
     assert answer.stdout.splitlines()[-1].startswith("match: ")
 
 
+@pytest.mark.slow
 def test_a_shell_without_pins_is_a_mismatch_that_names_them(locked):
     answer = run(sys.executable, "compare", locked, "--json", "--no-integrity")
     assert answer.returncode == 1
@@ -300,6 +312,7 @@ WRONG_VALUES = {
 }
 
 
+@pytest.mark.slow
 def test_values_that_the_libraries_silently_ignore_are_found(tmp_path):
     """Each is set as the pins' file wants it, so only the libraries can tell that it did nothing."""
     pins = tmp_path / "numerics.env"
