@@ -10,6 +10,10 @@ from typing import BinaryIO
 from images.builder.errors import BuildError
 
 
+class EngineError(BuildError):
+    """No engine answers."""
+
+
 @dataclass(frozen=True)
 class Image:
     """An image that the engine holds: its id, its size in bytes and its labels."""
@@ -20,14 +24,14 @@ class Image:
 
 
 def inspect(reference: str) -> Image | None:
-    """Return the image, or None when the engine does not hold it; raises BuildError when no engine answers."""
+    """Return the image, or None when the engine does not hold it; raises EngineError."""
     result = _run(["image", "inspect", reference])
     if result.returncode == 0:
         found = json.loads(result.stdout)[0]
         return Image(found["Id"], found["Size"], found["Config"]["Labels"] or {})
     if "no such image" in result.stderr.lower():
         return None
-    raise BuildError(
+    raise EngineError(
         f"Docker's engine does not answer: {result.stderr.strip()}",
         fix="start it, add your user to the group docker, or set DOCKER_HOST",
     )
@@ -67,8 +71,15 @@ def build(reference: str, write_context: Callable[[BinaryIO], None], arguments: 
         raise BuildError(f"docker build of {reference} failed", fix="see the builder's output above")
 
 
+def remove_stage(label: str) -> None:
+    """Delete what the classic builder keeps of an earlier stage (2 GB here); BuildKit keeps nothing."""
+    found = _run(["image", "ls", "--quiet", "--no-trunc", "--filter", "dangling=true", "--filter", f"label={label}"])
+    for identity in found.stdout.split():
+        _run(["image", "rm", identity])
+
+
 def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(["docker", *arguments], capture_output=True, text=True)
     except FileNotFoundError as error:
-        raise BuildError("there is no `docker` command", fix="as root: apt-get install docker.io") from error
+        raise EngineError("there is no `docker` command", fix="as root: apt-get install docker.io") from error

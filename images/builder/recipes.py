@@ -141,6 +141,7 @@ class Base(Recipe):
         context = self._files() + [Entry(f"wheels/{path.name}", path) for _, path in sorted(checked.items())]
         arguments = {"PARENT": self.parents[0].reference, **_labels(self.content, revision)}
         docker.build(self.reference, partial(_write, context), arguments)
+        docker.remove_stage(f"poseparity.stage={self.content}")
 
     def _files(self) -> list[Entry]:
         own = content.files(IMAGES / "base", "Dockerfile", "check-parent", "imports.py")
@@ -194,9 +195,16 @@ def build(recipe: Recipe, revision: str) -> list[Outcome]:
 
 
 def look(recipes: Iterable[Recipe]) -> list[Outcome]:
-    """Return what the engine holds of the recipes, without making anything."""
-    found = ((recipe, docker.inspect(recipe.reference)) for recipe in recipes)
+    """Return what the engine holds of the recipes, without making anything; without an engine it holds nothing."""
+    found = ((recipe, _held(recipe)) for recipe in recipes)
     return [Outcome(recipe, image, changed=image is None) for recipe, image in found]
+
+
+def _held(recipe: Recipe) -> docker.Image | None:
+    try:
+        return docker.inspect(recipe.reference)
+    except docker.EngineError:
+        return None
 
 
 def _write(entries: list[Entry], stream) -> None:
