@@ -110,3 +110,29 @@ def test_a_parent_without_python_is_refused_by_name(engine, checkout, tmp_path, 
     )
     assert result.returncode != 0
     assert "The parent image lacks libGL.so.1." in result.stdout + result.stderr
+
+
+def test_the_default_command_becomes_healthy_and_stops_at_once(engine, app):
+    container = engine.containers.run(
+        app["image"], detach=True, network_mode="none", read_only=True, tmpfs={"/tmp": ""}, cap_drop=["ALL"]
+    )
+    try:
+        assert wait_while_starting(container) == "healthy", container.logs().decode()
+        assert container.top()["Processes"]
+        assert container.stop(timeout=20) is None
+        container.reload()
+        assert container.attrs["State"]["ExitCode"] == 0
+    finally:
+        container.remove(force=True)
+
+
+def wait_while_starting(container) -> str:
+    """Return the container's health once it is known, or after two minutes."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        container.reload()
+        health = container.attrs["State"]["Health"]["Status"]
+        if health != "starting" or not container.attrs["State"]["Running"]:
+            break
+        time.sleep(0.5)
+    return health
