@@ -120,21 +120,35 @@ def person_contained(result: PipelineResult, truth: Truth) -> bool:
 
 
 def summary(scores: list[ClipScore]) -> dict:
-    """The figures of a run, ready for JSON."""
-    seconds = np.array([score.seconds for score in scores])
-    placed, asked = sum(score.placed for score in scores), sum(score.asked for score in scores)
+    """The figures of a run of at least one clip, ready for JSON."""
     right = sum(score.answer == score.label for score in scores)
     found = sum(score.found for score in scores)
     mistakes = Counter(f"{score.label} as {score.answer}" for score in scores if score.answer != score.label)
     return {
         "clips": len(scores),
         "labels": {"right": right, "share": right / len(scores), "mistakes": dict(mistakes)},
-        "pck": {"placed": int(placed.sum()), "asked": int(asked.sum()), "share": float(placed.sum() / asked.sum()),
-                "by_joint": dict(zip([j.name for j in Coco17], (placed / asked).round(4).tolist(), strict=True))},
+        "pck": _pck(scores),
         "found": {"clips": found, "share": found / len(scores)},
-        "seconds": dict(zip(("min", "median", "p95", "max"),
-                            np.percentile(seconds, [0, 50, 95, 100]).round(3).tolist(), strict=True)),
-    }  # fmt: skip
+        "seconds": _spread([score.seconds for score in scores]),
+    }
+
+
+def _pck(scores: list[ClipScore]) -> dict:
+    """Joints in place of joints asked for: over everything, by action and by joint."""
+    placed, asked = sum(score.placed for score in scores), sum(score.asked for score in scores)
+    by_action = {}
+    for label in sorted({score.label for score in scores}):
+        mine = [score for score in scores if score.label == label]
+        share = sum(score.placed.sum() for score in mine) / sum(score.asked.sum() for score in mine)
+        by_action[label] = round(float(share), 4)
+    by_joint = {joint.name: round(float(placed[joint] / asked[joint]), 4) for joint in Coco17}
+    return {"placed": int(placed.sum()), "asked": int(asked.sum()), "share": float(placed.sum() / asked.sum()),
+            "by_action": by_action, "by_joint": by_joint}  # fmt: skip
+
+
+def _spread(seconds: list[float]) -> dict:
+    names = ("min", "median", "p95", "max")
+    return dict(zip(names, np.percentile(seconds, [0, 50, 95, 100]).round(3).tolist(), strict=True))
 
 
 def missed_goals(figures: dict) -> list[str]:
