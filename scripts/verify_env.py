@@ -165,8 +165,8 @@ def describe_libc() -> dict:
     return {"name": name or otherwise, "version": version or "unknown"}
 
 
-LIBM_FUNCTIONS = ("exp", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "atan", "atan2", "tanh",
-                  "erf", "sqrt", "cbrt")
+LIBM_FUNCTIONS = ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "atan", "atan2",
+                  "tanh", "erf", "sqrt", "cbrt")
 LIBM_POSITIVE = {"log", "log1p", "log2", "log10", "pow", "sqrt"}
 LIBM_POINTS = 3000
 

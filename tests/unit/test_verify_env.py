@@ -52,7 +52,7 @@ def snapshot() -> dict:
         "interpreter": {"version": "3.11.2", "implementation": "CPython", "cache_tag": "cpython-311",
                         "executable": "/x/bin/python", "prefix": "/x"},
         "os": {"system": "Linux", "release": "6.1", "distribution": "debian", "distribution_version": "12"},
-        "libc": {"name": "glibc", "version": "2.36"}, "libm": {"exp": "aa", "expf": "bb"},
+        "libc": {"name": "glibc", "version": "2.36"}, "libm": {"exp": "aa", "expf": "bb", "tanhf": "cc"},
         "machine": {"architecture": "x86_64", "byteorder": "little", "pointer_bits": 64, "processors": 2},
         "cpu": {"vendor": "v", "model": "m", "features": {"avx2": True, "fma": True, "avx512f": True}},
         "packages": {"numpy": package("1.24.3"), "opencv-python": package("4.12.0.88"), "rich": package("15.0.0"),
@@ -241,7 +241,7 @@ def test_differences_that_matter_are_mismatches(compare, path, value, errors):
 
 @pytest.mark.parametrize(("path", "value"), [
     ("interpreter.version", "3.11.9"), ("os.release", "5.4"), ("os.distribution", "ubuntu"), ("libc.version", "2.39"),
-    ("cpu.model", "another"), ("cpu.features.avx512f", False), ("machine.processors", 64),
+    ("libm.tanhf", "dd"), ("cpu.model", "another"), ("cpu.features.avx512f", False), ("machine.processors", 64),
     ("packages.pip.version", "1"),
 ])
 def test_differences_that_may_be_are_shown_and_match(compare, path, value):
@@ -315,13 +315,14 @@ def test_another_system_is_equal_within_a_tolerance_only(compare):
     def change(snapshot):
         put("os.system", "Windows")(snapshot)
         put("libm.exp", "cc")(snapshot)
+        put("libm.tanhf", "dd")(snapshot)
         put("libc.name", "ucrt")(snapshot)
         put("packages.numpy.record_digest", "windows build")(snapshot)
         put("packages.colorama", package("1"))(snapshot)
 
     findings = compare(change)
     assert by_verdict(findings, "error") == []
-    assert by_verdict(findings, "tolerance") == ["libm.exp", "os.system"]
+    assert by_verdict(findings, "tolerance") == ["libm.exp", "libm.tanhf", "os.system"]
     assert ve.overall(findings) == "tolerance"
 
 
