@@ -16,6 +16,7 @@ def load_pipeline(settings: Settings):
     """
     bundle = load_bundle(settings.bundle)
     numerics.make_deterministic()
+    numerics.enforce()  # before the models: ultralytics would set a variable that is missing, and hide it
     pipeline = Pipeline(bundle, max_frames=settings.max_frames, max_pixels=settings.max_pixels)
-    numerics.enforce()  # after the models: loading ultralytics changes the number of threads
+    numerics.enforce()  # after them: ultralytics sets the number of threads to its own choice
     return pipeline
