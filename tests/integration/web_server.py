@@ -17,6 +17,7 @@ from poseparity import numerics
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "service/gunicorn.conf.py"
 START_SECONDS = 120
+LOADING = "the models are being loaded"
 
 
 def free_port() -> int:
@@ -73,19 +74,26 @@ class Server:
 
     def wait_alive(self) -> None:
         """Until the process answers at all."""
-        self._until(lambda: self._status("/healthz") == 200)
+        self._until(self._answers)
 
     def wait_ready(self) -> list[tuple[int, int]]:
         """Until /readyz says 200; the statuses of /healthz and /readyz that were seen on the way."""
         self.wait_alive()
         seen = []
-        self._until(lambda: seen.append((self._status("/healthz"), self._status("/readyz"))) or seen[-1][1] == 200)
+
+        def loaded() -> bool:
+            alive, ready = self.get("/healthz"), self.get("/readyz")
+            seen.append((alive.status_code, ready.status_code))
+            return LOADING not in ready.text
+
+        self._until(loaded)
+        assert seen[-1][1] == 200, self.get("/readyz").text
         return seen
 
     def wait_failed(self) -> requests.Response:
         """Until /readyz gives another reason than that the models are being loaded."""
         self.wait_alive()
-        self._until(lambda: "being loaded" not in self.get("/readyz").text)
+        self._until(lambda: LOADING not in self.get("/readyz").text)
         return self.get("/readyz")
 
     def log(self) -> str:
@@ -102,16 +110,22 @@ class Server:
         return [int(pid) for pid in children.read_text().split()]
 
     def left_behind(self) -> list[str]:
-        """Everything below the temporary directory that has a name or that a process holds open without one."""
-        named = [str(path) for path in self.temporary.rglob("*")]
-        held = [link for pid in self.workers() for link in _open_files(pid) if link.startswith(str(self.temporary))]
-        return named + held
+        """Everything in the temporary directory that has a name, or that a worker holds open without one."""
+        return [str(path) for path in self.temporary.rglob("*")] + self.uploads_held()
 
-    def _status(self, path: str) -> int:
+    def uploads_held(self) -> list[str]:
+        """Files of the temporary directory that a worker holds open: the uploads that it is busy with."""
+        return [link for pid in self.workers() for link in _open_files(pid) if link.startswith(str(self.temporary))]
+
+    def wait_for_upload(self) -> None:
+        """Until a worker holds an upload."""
+        self._until(self.uploads_held)
+
+    def _answers(self) -> bool:
         try:
-            return self.get(path).status_code
+            return self.get("/healthz").status_code == 200
         except requests.ConnectionError:
-            return 0
+            return False
 
     def _until(self, condition) -> None:
         deadline = time.monotonic() + START_SECONDS
