@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     timeout_s: int = Field(600, ge=1, description="Seconds a worker may be silent before Gunicorn restarts it.")
     graceful_timeout_s: int = Field(60, ge=1, description="Seconds that requests get to finish when the service stops.")
     max_upload_bytes: int = Field(200 * 2**20, ge=1, description="Largest request body, in bytes.")
+    stall_timeout_s: int = Field(30, ge=1, description="Seconds without a byte after which an upload is given up.")
     max_frames: int = Field(9000, ge=2, description="Most frames of a video or rows of a skeleton CSV.")
     max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log level.")

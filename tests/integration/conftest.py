@@ -7,12 +7,14 @@ import pytest
 from tests.integration.web_server import Server
 
 UPLOAD_LIMIT = 32 * 2**20
+STALL_SECONDS = 5
 
 
 @pytest.fixture(scope="session")
 def starting_server(tmp_path_factory):
     """The service on the demo bundle with one worker, and the statuses that were seen while it started."""
-    with Server(tmp_path_factory.mktemp("service"), max_upload_bytes=UPLOAD_LIMIT) as server:
+    limits = {"max_upload_bytes": UPLOAD_LIMIT, "stall_timeout_s": STALL_SECONDS}
+    with Server(tmp_path_factory.mktemp("service"), **limits) as server:
         yield server, server.wait_ready()
 
 

@@ -10,7 +10,13 @@ from typing import NoReturn
 
 from flask import Flask, Response, jsonify, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    InternalServerError,
+    MethodNotAllowed,
+    RequestEntityTooLarge,
+)
 
 from ..errors import InputError, InputTooLarge, NotReadyError, PoseParityError
 from . import request_ids
@@ -96,6 +102,8 @@ def _message(error: HTTPException) -> str:
         return f"there is no {request.path}"
     if error.code == 405:
         return f"{request.path} does not answer {request.method}"
+    if isinstance(error, ClientDisconnected):
+        return "the request's body broke off or stalled"
     return error.description or error.name
 
 

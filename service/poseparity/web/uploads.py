@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import wraps
 from pathlib import Path
 
-from flask import current_app, request
+from flask import Flask, current_app, request
 from werkzeug.datastructures import FileStorage
 
 from ..errors import InputTooLarge
@@ -16,6 +16,11 @@ from .errors import UnsupportedMediaType
 # Python's longest float64 is 24 characters; a separator, a quote at each side and some spaces belong to it.
 _CSV_BYTES_A_NUMBER = 32
 _JSON_BESIDE_CSV_BYTES = 64 * 1024
+
+
+def init_app(app: Flask) -> None:
+    """Give up uploads that stall: whoever vanished in the middle of one would hold an HTTP thread for ever."""
+    app.before_request(_limit_stalls)
 
 
 def accepts(mimetype: str):
@@ -83,6 +88,13 @@ def read_csv(path: Path) -> bytes:
 def csv_limit() -> int:
     """Most bytes of a skeleton CSV: the header and `max_frames` rows, generously."""
     return (1 + settings().max_frames) * len(HEADER) * _CSV_BYTES_A_NUMBER
+
+
+def _limit_stalls() -> None:
+    connection = request.environ.get("gunicorn.socket")
+    if connection is not None:
+        # Gunicorn has no such limit for its threads; it takes the socket back to blocking before each request.
+        connection.settimeout(settings().stall_timeout_s)
 
 
 def settings() -> Settings:
