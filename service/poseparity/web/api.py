@@ -10,7 +10,7 @@ from werkzeug.datastructures import FileStorage
 
 from ..inputs import kind_of, parse_box, parse_size
 from . import request_ids
-from .errors import InvalidRequest
+from .errors import invalid_request
 from .inference import slot
 from .schemas import ANY_ERROR, ErrorReply, PredictionForm, PredictionReply
 from .uploads import accepts, path_of, read_csv
@@ -41,7 +41,7 @@ def predict(form: PredictionForm):
 def _run_video(path: Path, form: PredictionForm):
     for name in ("frame_size", "crop"):
         if getattr(form, name) is not None:
-            raise InvalidRequest(
+            raise invalid_request(
                 f"{name} came with a video",
                 fix=f"leave {name} out: it goes with a skeleton CSV, a video brings its own",
             )
@@ -58,7 +58,7 @@ def _run_csv(path: Path, form: PredictionForm):
 def _only_upload(form: PredictionForm) -> FileStorage:
     sent = sum(len(files) for _, files in request.files.lists())
     if sent != 1 or not isinstance(form.file, FileStorage):
-        raise InvalidRequest(
+        raise invalid_request(
             f"the form has {sent} files, expected one in the field 'file'",
             fix="send one file, with a file name, in the field 'file'",
         )

@@ -26,17 +26,9 @@ _SEE_ROUTES = "see /openapi.json for the routes, their methods and their fields"
 _RETRY_AFTER = "retry_after_s"
 
 
-class InvalidRequest(InputError):
-    """The request's form or body does not have the fields that the route documents."""
-
-    code = "invalid-request"
-
-
-class UnsupportedMediaType(InputError):
-    """The request's Content-Type is not the one that the route reads."""
-
-    code = "unsupported-media-type"
-    http_status = 415
+def invalid_request(message: str, *, fix: str, details: dict | None = None) -> InputError:
+    """The error for a form or a body that does not have the fields that its route documents."""
+    return InputError(message, fix=fix, code="invalid-request", details=details)
 
 
 def init_app(app: Flask) -> None:
@@ -51,10 +43,10 @@ def refuse_invalid(error: ValidationError) -> NoReturn:
     """Turn pydantic's findings about a request into one error that names the first of them.
 
     Raises:
-        InvalidRequest: always.
+        InputError: always.
     """
     problems = [_problem(found) for found in error.errors(include_url=False, include_context=False)]
-    raise InvalidRequest(problems[0], fix=_SEE_ROUTES, details={"problems": problems}) from error
+    raise invalid_request(problems[0], fix=_SEE_ROUTES, details={"problems": problems}) from error
 
 
 def _problem(found: dict) -> str:
@@ -99,9 +91,9 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _message(error: HTTPException) -> str:
     if error.code == 404:
-        return f"there is no {request.path}"
+        return f"there is no {request.path!r}"
     if error.code == 405:
-        return f"{request.path} does not answer {request.method}"
+        return f"{request.path!r} does not answer {request.method}"
     if isinstance(error, ClientDisconnected):
         return "the request's body broke off or stalled"
     return error.description or error.name

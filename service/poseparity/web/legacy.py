@@ -9,7 +9,7 @@ from flask_openapi3 import APIBlueprint, Tag, validate_request
 
 from ..errors import InputError, NotReadyError
 from ..records import Box, Prediction
-from .errors import InvalidRequest
+from .errors import invalid_request
 from .inference import slot
 from .schemas import ANY_ERROR, ErrorReply, LegacyHealth, LegacyReply, LegacyRequest
 from .uploads import accepts, limit_body_to_csv
@@ -78,7 +78,7 @@ def _box(crop: tuple[int, int, int, int] | None) -> Box | None:
         return None
     x, y, width, height = crop
     if min(x, y) < 0 or min(width, height) < 1:
-        raise InvalidRequest(
+        raise invalid_request(
             f"crop_bbox is {list(crop)}, expected x and y of at least 0 and a width and a height of at least 1",
             fix="send crop_bbox as [x, y, width, height] in pixels, or leave it out",
         )
