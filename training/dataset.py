@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from poseparity.keypoints import Coco17, Coco18
 from poseparity.openpose.image import fit_to_network
-from poseparity.records import Size
+from poseparity.records import Box, Size
 from poseparity.stages.crop import padded_union
 
 from training.clip import Clip
@@ -79,7 +79,7 @@ def box_sample(seed: int, side: int) -> BoxSample:
     return BoxSample(np.ascontiguousarray(canvas[..., ::-1].transpose(2, 0, 1)), box)
 
 
-def _jittered_crop(rng: np.random.Generator, clip: Clip):
+def _jittered_crop(rng: np.random.Generator, clip: Clip) -> Box:
     """The service's crop: the union over the sampled frames, here with boxes as inexact as a detector's."""
     boxes = clip.truth.boxes[:: int(rng.integers(1, 5))]
     size = boxes[:, 2:].max(0) - boxes[:, :2].min(0)

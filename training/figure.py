@@ -194,7 +194,7 @@ def _turn_y(degrees: np.ndarray) -> np.ndarray:
 
 
 def _turn_z(degrees: np.ndarray) -> np.ndarray:
-    """Rotations (frames, 3, 3) that lean to the right (x towards y is negative)."""
+    """Rotations (frames, 3, 3) that lean to the figure's right (x towards y)."""
     return _rotation(degrees, 0, 1)
 
 

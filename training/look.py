@@ -15,7 +15,7 @@ _HAIR = np.array([(25, 25, 30), (35, 50, 75), (60, 95, 140), (110, 170, 215), (1
 
 @dataclass(frozen=True)
 class Clothes:
-    """Colours of a figure's parts; `sleeves` and `legs` are the shares of arm and leg that the cloth covers (0..1)."""
+    """Colours of a figure's parts, and which of them the cloth covers."""
 
     skin: Colour
     hair: Colour

@@ -7,7 +7,7 @@ forearm's or shin's angles are absolute in that frame and not relative to the li
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -121,14 +121,17 @@ _RAISED = ("wave", "clap")  # their cycle starts with the hands up: stand, raise
 
 @dataclass(frozen=True)
 class Motion:
-    """A sampled motion: `poses` (frames, len(Dof)) in degrees, the still frames before and after, and its label."""
+    """A sampled motion: `poses` (frames, len(Dof)) in degrees, its label, the still frames before and after.
+
+    `stance` and `clasped` are the action's, `stance` with its sides exchanged when the motion is mirrored.
+    """
 
     label: str
     poses: np.ndarray
     still: tuple[int, int]
     mirrored: bool
-    stance: tuple[float, float] = field(default=(0.5, 0.5))
-    clasped: bool = False
+    stance: tuple[float, float]
+    clasped: bool
 
 
 def sample_motion(rng: np.random.Generator, label: str, still: tuple[int, int] | None = None) -> Motion:

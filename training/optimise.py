@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,9 +28,13 @@ def seed_everything() -> None:
     torch.manual_seed(SEED)
 
 
-def in_processes(make: Callable[[int], T], seeds: range, workers: int = 2) -> list[T]:
-    """`make(seed)` for every seed, in order, by `workers` processes."""
-    with ProcessPoolExecutor(workers, initializer=cv2.setNumThreads, initargs=(1,)) as pool:
+def in_processes(make: Callable[[int], T], seeds: range) -> list[T]:
+    """`make(seed)` for every seed, in order, by one process a core.
+
+    They are spawned: a fork of a process in which torch has started its threads can hang.
+    """
+    cores = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(cores, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         return list(pool.map(make, seeds, chunksize=32))
 
 

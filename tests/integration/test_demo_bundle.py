@@ -6,11 +6,13 @@ import hashlib
 import json
 import struct
 import tomllib
+from pathlib import Path
 
 import cv2
 import pytest
+from poseparity.bundle import load_bundle
 
-from training import bench_demo, manifest
+from training import bench_demo, detector, manifest, pose, recogniser, train
 from training.motion import LABELS
 
 MAX_BYTES = 12 * 2**20
@@ -65,6 +67,25 @@ def test_demo_clip_is_a_readable_video(tables: dict) -> None:
     video = cv2.VideoCapture(str(manifest.BUNDLE / tables["demo"]["clip"]))
     assert video.isOpened()
     assert 60 <= video.get(cv2.CAP_PROP_FRAME_COUNT) <= 130
+
+
+@pytest.mark.slow
+def test_training_in_miniature_makes_a_bundle_that_loads(tmp_path: Path) -> None:
+    """The way to retrain stays open: a few steps of each network, then the bundle around them."""
+    from poseparity.pipeline import Pipeline
+
+    detector.train(tmp_path, clips=8, steps=2, batch=4)
+    pose.train(tmp_path, clips=16, steps=2, batch=2)
+    recogniser.train(tmp_path, clips=8, steps=2, batch=4)
+    train.write_bundle(tmp_path)
+    bundle = load_bundle(tmp_path)
+    assert bundle.labels.names == LABELS
+    assert len(Pipeline(bundle, max_frames=100, max_pixels=10**6).stages) == 8
+
+
+def test_a_bundle_without_weights_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="lacks the weights of detector, pose, recogniser"):
+        train.write_bundle(tmp_path)
 
 
 @pytest.mark.slow
