@@ -2,15 +2,13 @@
 
 import argparse
 import contextlib
-import fcntl
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 
 from images.builder import recipes
 from images.builder.errors import BuildError
-from images.builder.locks import ROOT
+from images.builder.locks import ROOT, alone
 from images.builder.recipes import Outcome, Recipe, Rootfs
 
 _DESCRIPTION = """\
@@ -45,7 +43,7 @@ def _run(options: argparse.Namespace) -> list[Outcome]:
     recipe = recipes.recipe_for(options.image, options.parent, options.strict_debian)
     if options.check:
         return recipes.look([recipe, *recipe.parents])
-    with _alone():
+    with alone("images"):
         if options.write_debian_lock:
             return _write_debian_lock(recipe)
         return recipes.build(recipe, options.revision or _revision())
@@ -76,16 +74,6 @@ def _describe(outcome: Outcome) -> dict:
         "changed": outcome.changed,
         "content": outcome.recipe.content,
     }
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Wait for another build from this checkout: it may be making the same image."""
-    path = ROOT / ".cache" / "images.lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _revision() -> str:

@@ -1,7 +1,10 @@
 """Reading the locks that `scripts/lock` writes (pip's requirements format, every entry hashed)."""
 
+import contextlib
+import fcntl
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,8 +43,8 @@ def lock_path(name: str) -> Path:
     """Return the path of the lock called `name` ("cpu"); raises BuildError naming the locks that exist."""
     path = LOCKFILES / f"{name}.lock"
     if not path.is_file():
-        known = ", ".join(sorted(entry.stem for entry in LOCKFILES.glob("*.lock")))
-        raise BuildError(f"there is no lockfiles/{name}.lock", fix=f"use one of: {known}")
+        known = sorted(entry.stem for entry in LOCKFILES.glob("*.in") if entry.with_suffix(".lock").is_file())
+        raise BuildError(f"there is no lockfiles/{name}.lock", fix=f"use one of: {', '.join(known)}")
     return path
 
 
@@ -55,6 +58,16 @@ def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hex digits, read in pieces."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def alone(purpose: str) -> Iterator[None]:
+    """Wait for another program of this checkout that is at the same work."""
+    path = ROOT / ".cache" / f"{purpose}.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _entries(text: str) -> list[str]:

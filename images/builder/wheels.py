@@ -7,14 +7,13 @@ own index is asked.
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
 from images.builder.errors import BuildError
-from images.builder.locks import ROOT, Pin, normalise, read_lock, sha256
+from images.builder.locks import ROOT, Pin, alone, normalise, read_lock, sha256
 
 TORCH_INDEX = os.environ.get("POSEPARITY_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
 CACHE = ROOT / ".cache" / "wheels"
@@ -31,13 +30,9 @@ def fetch(lock: Path) -> Path:
     """Make sure that the folder of `lock` holds every wheel, checked, and return it; raises BuildError."""
     folder = folder_for(lock)
     if not folder.is_dir():
-        partial = folder.with_suffix(".partial")
-        partial.mkdir(parents=True, exist_ok=True)
-        pins = read_lock(lock)
-        _link_known_wheels(pins, partial)
-        _download_missing(pins, partial)
-        check(lock, partial)
-        partial.rename(folder)
+        with alone("wheels"):
+            if not folder.is_dir():
+                _fill(lock, folder)
     return folder
 
 
@@ -61,6 +56,16 @@ def download_without_hash(requirement: str, folder: Path) -> None:
     command = ["download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder), requirement]
     if _pip(command).returncode != 0:
         _raise_unless_done(_pip([*command, "--index-url", TORCH_INDEX]), requirement)
+
+
+def _fill(lock: Path, folder: Path) -> None:
+    """Collect the wheels beside `folder`, and give them its name once all are there and checked."""
+    partial, pins = folder.with_suffix(".partial"), read_lock(lock)
+    partial.mkdir(parents=True, exist_ok=True)
+    _link_known_wheels(pins, partial)
+    _download_missing(pins, partial)
+    check(lock, partial)
+    partial.rename(folder)
 
 
 def _check_wheel(pin: Pin, path: Path | None, lock: Path, folder: Path) -> None:
@@ -144,9 +149,3 @@ def _by_pin(folder: Path) -> dict[tuple[str, str], Path]:
 def _shown(path: Path) -> str:
     """Return a path as the user would type it from the repository's root."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
-
-
-def remove_leftovers() -> None:
-    """Delete the folders of downloads that were interrupted."""
-    for partial in CACHE.glob("*.partial"):
-        shutil.rmtree(partial)
