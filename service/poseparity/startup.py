@@ -8,7 +8,7 @@ from .pipeline import Pipeline
 from .settings import Settings
 
 
-def load_pipeline(settings: Settings):
+def load_pipeline(settings: Settings) -> Pipeline:
     """The pipeline of a bundle, in a process whose pins are proven and whose generators are seeded.
 
     Raises:
