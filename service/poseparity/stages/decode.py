@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,13 @@ from ..records import Size, Video, VideoFile
 _FIX = "send a whole video in a common format (H.264 or MPEG-4 in .mp4, .avi, .mov, .mkv)"
 # Containers round their frame count; a cut file lacks more than this share of it.
 _COUNT_TOLERANCE = 0.02
+
+
+# FFmpeg tells a format by its content, and some are playlists that name other files: containers of video only. It is
+# read at every open.
+os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
+    "format_whitelist;mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,flv,asf,ogg"
+)
 
 
 class Decode:
