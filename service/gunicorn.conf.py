@@ -30,9 +30,6 @@ worker_class = "gthread"
 threads = _read.http_threads + 1 + _read.queue_limit
 # Torch's own threads do not survive a fork: nothing that loads it may run before.
 preload_app = False
-# FFmpeg would also open playlists, told by their content, and decode the files of this machine that they name.
-_CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,flv,asf,ogg"  # FFmpeg's names of them
-raw_env = [f"OPENCV_FFMPEG_CAPTURE_OPTIONS=format_whitelist;{_CONTAINERS}"]
 timeout = _read.timeout_s
 graceful_timeout = _read.graceful_timeout_s
 keepalive = 5
