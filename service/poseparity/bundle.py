@@ -95,7 +95,7 @@ class RecogniseParameters(_Table):
 
 
 class Demo(_Table):
-    """A clip that ships with the bundle, and the label that belongs to it."""
+    """A clip that ships with the bundle, and its label: what a service answers before it calls itself ready."""
 
     clip: str
     label: str
@@ -121,7 +121,7 @@ class Bundle(_Table):
     trim: TrimParameters
     normalise: NormaliseParameters
     recognise: RecogniseParameters
-    demo: Demo | None = None
+    demo: Demo
 
     @model_validator(mode="after")
     def _labels_fit_the_model(self) -> Bundle:

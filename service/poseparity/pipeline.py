@@ -9,7 +9,7 @@ from pathlib import Path
 
 from . import skeleton_csv
 from .bundle import Bundle
-from .errors import PoseParityError
+from .errors import BundleError, PoseParityError
 from .keypoints import CSV_NAMES
 from .numerics import limit_threads
 from .records import Box, CroppedVideo, Prediction, Size, Skeleton, VideoFile
@@ -122,9 +122,24 @@ class Pipeline:
         return self._run(Skeleton(keypoints, frame_size=frame_size, crop=crop), first=Interpolate.name)
 
     def warm_up(self) -> None:
-        """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation."""
-        if self.bundle.demo is not None:
-            self.run_video(self.bundle.folder / self.bundle.demo.clip)
+        """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation.
+
+        Raises:
+            BundleError: the clip is refused, or gets another label than the bundle says.
+        """
+        demo = self.bundle.demo
+        try:
+            found = self.run_video(self.bundle.folder / demo.clip).prediction.label
+        except (PoseParityError, OSError) as error:
+            raise self._demo_failed(str(error)) from error
+        if found != demo.label:
+            raise self._demo_failed(f"it is recognised as {found!r}, expected {demo.label!r}")
+
+    def _demo_failed(self, why: str) -> BundleError:
+        return BundleError(
+            f"bundle {self.bundle.name}: its own clip {self.bundle.demo.clip} failed: {why}",
+            fix="restore the bundle from where it came from; its weights or its parameters do not belong together",
+        )
 
     def _run(self, record, *, first: str) -> PipelineResult:
         start = record if isinstance(record, Skeleton) else None

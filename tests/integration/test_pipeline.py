@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from poseparity.errors import InputError, NoPersonFound
+from poseparity.errors import BundleError, InputError, NoPersonFound
 from poseparity.records import Skeleton
 from poseparity.stages._mmaction2 import registries
 from poseparity.stages.normalise import Normalise, reference_box
@@ -39,7 +39,7 @@ def test_the_answer_is_plain_json_with_exact_scores(demo_result):
 
 
 def test_static_ends_of_the_demo_clip_are_trimmed(demo_result):
-    assert 0 < demo_result.kept.first_frame
+    assert demo_result.kept.first_frame > 0
     assert demo_result.kept.frame_count < demo_result.skeleton.frame_count
 
 
@@ -90,6 +90,13 @@ def test_a_real_video_gives_a_skeleton_or_a_clear_no(pipeline, real_data, name):
         assert np.isfinite(result.prediction.scores).all()
 
 
+def test_a_demo_clip_that_does_not_fit_its_bundle_is_the_bundles_fault(pipeline, monkeypatch):
+    wrong = pipeline.bundle.demo.model_copy(update={"label": "squat"})
+    monkeypatch.setattr(pipeline, "bundle", pipeline.bundle.model_copy(update={"demo": wrong}))
+    with pytest.raises(BundleError, match="recognised as 'golf_swing', expected 'squat'"):
+        pipeline.warm_up()
+
+
 def test_a_truncated_video_is_refused(pipeline, demo_clip, tmp_path):
     whole = demo_clip.read_bytes()
     path = tmp_path / "cut.mp4"
@@ -105,7 +112,8 @@ def test_a_bundle_relative_to_the_crop_needs_the_crop(demo_bundle, demo_result):
     normalise = Normalise(demo_bundle.model_copy(update={"normalise": parameters}))
     with pytest.raises(InputError, match="crop is not known"):
         normalise(Skeleton(demo_result.kept.keypoints))
-    assert normalise(demo_result.kept).reference[2:] == (demo_result.skeleton.crop.width, demo_result.skeleton.crop.height)
+    crop = demo_result.skeleton.crop
+    assert normalise(demo_result.kept).reference == (crop.x, crop.y, crop.width, crop.height)
 
 
 def test_a_csv_of_missing_joints_only_is_refused(pipeline):

@@ -15,7 +15,7 @@ def decode(max_frames: int = 9000, max_pixels: int = 10**7) -> Decode:
 
 def test_every_frame_is_streamed_and_wanted_ones_are_the_same(demo_clip):
     video = decode()(VideoFile(demo_clip))
-    everything = {index: frame for index, frame in frames(video)}
+    everything = dict(frames(video))
     assert sorted(everything) == list(range(video.frame_count))
     for index, frame in frames(video, wanted=frozenset({3, 50})):
         assert (frame == everything[index]).all()

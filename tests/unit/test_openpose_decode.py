@@ -25,7 +25,7 @@ def figure(x: float, y: float) -> np.ndarray:
         Coco18.L_KNEE: (11, 96), Coco18.L_ANKLE: (12, 126), Coco18.R_EYE: (-4, -5), Coco18.L_EYE: (4, -5),
         Coco18.R_EAR: (-10, -2), Coco18.L_EAR: (10, -2),
     }  # fmt: skip
-    return np.array([offsets[part] for part in Coco18], dtype=np.float64) + (x, y)
+    return np.array([offsets[part] for part in Coco18], dtype=np.float64) + np.array((x, y))
 
 
 def network_output(persons: list[np.ndarray], without: tuple[Coco18, ...] = ()) -> np.ndarray:
@@ -95,7 +95,8 @@ def test_a_peak_is_strict_and_not_on_the_border():
 
 def test_a_peak_is_refined_to_the_centroid_around_it():
     rows, columns = np.indices((40, 40))
-    heatmap = np.exp(-((columns - 20.3) ** 2 + (rows - 14.6) ** 2) / 2).astype(np.float32)  # sigma 1: the window holds all of it
+    # Sigma 1, so that the 7x7 window holds all of it.
+    heatmap = np.exp(-((columns - 20.3) ** 2 + (rows - 14.6) ** 2) / 2).astype(np.float32)
     ((x, y, score),) = find_peaks(heatmap, 0.05)
     assert (x, y) == (pytest.approx(20.3, abs=0.02), pytest.approx(14.6, abs=0.02))
     assert score == pytest.approx(heatmap[15, 20])
