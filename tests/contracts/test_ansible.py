@@ -134,10 +134,12 @@ def test_a_variable_without_the_prefix_is_refused():
     assert "Write poseparity_port" in refused("-e", "port=1")
 
 
+@pytest.mark.slow
 def test_a_value_of_the_wrong_type_is_refused():
     assert "preflight_port" in refused("-e", "poseparity_port=http")
 
 
+@pytest.mark.slow
 def test_a_port_out_of_range_is_refused():
     assert "from 1 to 65535" in refused("-e", "poseparity_port=70000")
 
@@ -149,19 +151,23 @@ def test_a_port_in_use_is_refused():
     assert f"Port {port}" in message and "poseparity_port" in message
 
 
+@pytest.mark.slow
 def test_too_little_memory_is_refused():
     assert "99000000 MB" in refused("-e", "poseparity_minimum_memory_mb=99000000")
 
 
+@pytest.mark.slow
 def test_too_little_disk_is_refused():
     assert "docker system df" in refused("-e", "poseparity_minimum_disk_mb=999000000")
 
 
+@pytest.mark.slow
 def test_a_cpu_without_a_needed_feature_is_named():
     message = refused("-e", '{"preflight_cpu_flags": ["avx2", "no_such_flag"]}')
     assert "lacks no_such_flag" in message and "Haswell" in message
 
 
+@pytest.mark.slow
 def test_a_missing_engine_that_may_not_be_installed_is_refused():
     options = ("-e", "poseparity_docker_socket=/nonexistent.sock", "-e", "poseparity_install_docker=false")
     assert "poseparity_install_docker=true" in refused(*options)
@@ -170,6 +176,7 @@ def test_a_missing_engine_that_may_not_be_installed_is_refused():
 # --- check mode ---
 
 
+@pytest.mark.slow
 def test_check_mode_works_where_no_engine_is_there():
     result = playbook("deploy", "--check", "-e", "poseparity_docker_socket=/nonexistent.sock")
     assert result.status == 0, result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 
 import pytest
 
@@ -19,9 +20,9 @@ ENTRYPOINT = "/opt/poseparity/bin/entrypoint"
 def local(tmp_path_factory, demo_clip) -> tuple[dict, bytes]:
     """The answer and the skeleton CSV that `poseparity run` computes in the local environment."""
     csv = tmp_path_factory.mktemp("local") / "skeleton.csv"
-    done = run([ROOT / ".venv/runtime/bin/poseparity", "run", demo_clip, "--csv", csv, "--json"])
-    assert done.status == 0, done.output
-    return json.loads(done.output), csv.read_bytes()
+    command = [ROOT / ".venv/runtime/bin/poseparity", "run", demo_clip, "--csv", csv, "--json"]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(answer), csv.read_bytes()
 
 
 def test_the_demo_s_action_is_printed(deployment, demo_bundle):
