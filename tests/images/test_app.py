@@ -6,11 +6,12 @@ import json
 import subprocess
 import time
 
+import docker
 import pytest
-from poseparity.numerics import read_pins
 
 from images.builder.locks import sha256
 from images.builder.recipes import CPU_LOCK
+from poseparity.numerics import read_pins
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -97,19 +98,14 @@ def test_a_parent_that_no_registry_has_is_an_error_on_one_line(checkout, app):
     assert "  fix: correct the name and digest" in result.stderr
 
 
-def test_a_parent_without_python_is_refused_by_name(engine, checkout, tmp_path, build):
-    """The base image says what its parent lacks, before any package is installed."""
-    parent = engine.images.get(build("parent")["image"])
-    context = checkout / "images/base"
-    (tmp_path / "Dockerfile").write_text(
-        f"FROM {parent.id}\nRUN rm /usr/lib/x86_64-linux-gnu/libGL.so.1\nCOPY check-parent /\nRUN sh /check-parent\n"
-    )
-    (tmp_path / "check-parent").write_bytes((context / "check-parent").read_bytes())
-    result = subprocess.run(
-        ["docker", "build", "--network", "none", "--force-rm", tmp_path], capture_output=True, text=True
-    )
-    assert result.returncode != 0
-    assert "The parent image lacks libGL.so.1." in result.stdout + result.stderr
+def test_what_a_parent_lacks_is_named(engine, checkout, build):
+    """The base image's first step, on a parent without one of the libraries."""
+    script = (checkout / "images/base/check-parent").read_text("utf-8")
+    parent = build("parent")["image"]
+    command = ["sh", "-c", f"rm /usr/lib/x86_64-linux-gnu/libGL.so.1\n{script}"]
+    with pytest.raises(docker.errors.ContainerError, match=r"The parent image lacks libGL\.so\.1\."):
+        engine.containers.run(parent, command, network_mode="none", remove=True)
+    engine.containers.run(parent, ["sh", "-c", script], network_mode="none", remove=True)
 
 
 def test_the_default_command_becomes_healthy_and_stops_at_once(engine, app):
