@@ -26,12 +26,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+
 from poseparity.errors import NoPersonFound
 from poseparity.keypoints import Coco17
 from poseparity.pipeline import Pipeline, PipelineResult
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
-
 from training.clip import Clip, Truth
 from training.manifest import BUNDLE
 from training.motion import LABELS

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
 from poseparity.keypoints import Coco17, Coco18
 from poseparity.openpose.image import fit_to_network
 from poseparity.records import Box, Size
 from poseparity.stages.crop import padded_union
-
 from training.clip import Clip
 
 COCO18_FROM_COCO17 = [Coco17[part.name] if part != Coco18.NECK else -1 for part in Coco18]
@@ -62,11 +62,17 @@ def pose_samples(seed: int, net_height: int, width_multiple: int, frames: int = 
     return samples
 
 
-def box_sample(seed: int, side: int) -> BoxSample:
-    """One frame of clip `seed`, letterboxed to a square with grey as ultralytics does it."""
+def box_sample(seed: int, side: int, wide_share: float) -> BoxSample:
+    """One frame of clip `seed`, letterboxed to a square with grey as ultralytics does it.
+
+    With probability `wide_share` it is one of those in which the figure is widest: a stretched leg or arm is rare
+    among all frames, but it is what decides how large the service's one crop has to be.
+    """
     rng = np.random.default_rng([seed, 3])
     clip = Clip(seed)
-    index = int(rng.integers(len(clip)))
+    widths = clip.truth.boxes[:, 2] - clip.truth.boxes[:, 0]
+    wide = np.flatnonzero(widths >= 0.9 * widths.max())
+    index = int(rng.choice(wide)) if rng.random() < wide_share else int(rng.integers(len(clip)))
     frame = _compressed(rng, next(clip.frames([index])))
     height, width = frame.shape[:2]
     scale = side / max(height, width)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from torch import nn
 
 from training import manifest
 from training.dataset import BoxSample, box_sample
@@ -23,22 +24,38 @@ _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}
 
 
 def train(out: Path, clips: int = 5_000, steps: int = 1_500, batch: int = 12) -> Path:
-    """Renders a frame of each of `clips` clips, trains for `steps` batches, writes `out`/detector.safetensors."""
+    """Renders `clips` frames, trains for `steps` batches, then refines; writes `out`/detector.safetensors."""
+    seed_everything()
+    model = build_model()
+    _run(model, range(FIRST_SEED, FIRST_SEED + clips), steps, batch, rate=2e-3, wide_share=0.0)
+    refine(model, clips * 3 // 10, steps // 5, batch)
+    return save_weights(model, out / "detector.safetensors")
+
+
+def refine(model: nn.Module, clips: int, steps: int, batch: int) -> None:
+    """A second, slower course on other clips, in whose frames the figure often stretches a leg or an arm."""
+    first = FIRST_SEED + 100_000
+    _run(model, range(first, first + clips), steps, batch, rate=6e-4, wide_share=0.7)
+
+
+def build_model() -> nn.Module:
+    """ultralytics' model from our architecture, with untrained weights and what its loss needs to know."""
     from ultralytics.nn.tasks import DetectionModel
     from ultralytics.utils import IterableSimpleNamespace
 
-    seed_everything()
-    side = manifest.read_template()["detect"]["image_size"]
-    samples = in_processes(partial(box_sample, side=side), range(FIRST_SEED, FIRST_SEED + clips))
     architecture = yaml.safe_load(manifest.ARCHITECTURE.read_text(encoding="utf-8"))
     model = DetectionModel(cfg=architecture, nc=architecture["nc"], verbose=False)
     model.args = IterableSimpleNamespace(**_GAINS)
-    model.train()
-    course = Course(model, steps, rate=2e-3)
+    return model.train()
+
+
+def _run(model: nn.Module, seeds: range, steps: int, batch: int, rate: float, wide_share: float) -> None:
+    side = manifest.read_template()["detect"]["image_size"]
+    samples = in_processes(partial(box_sample, side=side, wide_share=wide_share), seeds)
+    course = Course(model, steps, rate)
     for inputs in _batches(samples, steps, batch):
         loss, _ = model.loss(inputs)
         course.step(loss.sum() / batch)
-    return save_weights(model, out / "detector.safetensors")
 
 
 def _batches(samples: list[BoxSample], steps: int, batch: int) -> Iterator[dict[str, torch.Tensor]]:

@@ -48,7 +48,7 @@ def save_weights(network: nn.Module, path: Path) -> Path:
 class Course:
     """AdamW with a one-cycle learning rate and clipped gradients, and a line of progress every `report` steps."""
 
-    def __init__(self, network: nn.Module, steps: int, rate: float, report: int = 200) -> None:
+    def __init__(self, network: nn.Module, steps: int, rate: float, report: int = 100) -> None:
         decay = [p for p in network.parameters() if p.ndim > 1]
         plain = [p for p in network.parameters() if p.ndim <= 1]
         groups = [{"params": decay, "weight_decay": 1e-2}, {"params": plain, "weight_decay": 0.0}]

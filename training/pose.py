@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from poseparity.keypoints import Coco18
-from poseparity.openpose.layout import FIRST_PAF, LIMBS
-from poseparity.openpose.network import CHANNELS, HEATMAPS, STRIDE, ConvReLU, PoseNetwork, build_network
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from poseparity.keypoints import Coco18
+from poseparity.openpose.layout import FIRST_PAF, LIMBS
+from poseparity.openpose.network import CHANNELS, HEATMAPS, STRIDE, ConvReLU, PoseNetwork, build_network
 from training import manifest
 from training.dataset import PoseSample, pose_samples
 from training.optimise import Course, in_processes, save_weights, seed_everything

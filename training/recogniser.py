@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from poseparity.stages._mmaction2 import registries
 from torch import nn
 
+from poseparity.stages._mmaction2 import registries
 from training import manifest
 from training.clip import Clip
 from training.optimise import Course, in_processes, save_weights, seed_everything

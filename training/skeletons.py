@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+
 from poseparity.bundle import Bundle
 from poseparity.keypoints import Coco17
 from poseparity.records import Skeleton
 from poseparity.stages.interpolate import Interpolate
 from poseparity.stages.normalise import Normalise
 from poseparity.stages.trim import Trim, torso_length
-
 from training.clip import Clip
 
 _FACE = slice(0, Coco17.L_SHOULDER)
