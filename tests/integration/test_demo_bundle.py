@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import pytest
-from poseparity.bundle import load_bundle
 
+from poseparity.bundle import load_bundle
 from training import bench_demo, detector, manifest, pose, recogniser, train
 from training.motion import LABELS
 

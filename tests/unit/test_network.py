@@ -6,10 +6,10 @@ import numpy as np
 import pydantic
 import pytest
 import torch
+
 from poseparity.keypoints import Coco18
 from poseparity.openpose.layout import LIMBS
 from poseparity.openpose.network import CHANNELS, HEATMAPS, PAFS, build_network
-
 from training import pose
 
 TINY = {"kind": "small", "stem": [4, 6], "width": 8, "depth": 2, "refinements": 2, "refinement_depth": 2}

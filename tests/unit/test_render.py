@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from poseparity.keypoints import Coco17
 
+from poseparity.keypoints import Coco17
 from training.clip import Clip
 from training.figure import JOINTS, Point
 from training.motion import LABELS, Dof, mirror, sample_motion
