@@ -98,7 +98,7 @@ def _env(options: argparse.Namespace) -> int:
         return 0
     numerics.make_deterministic()
     for pin in numerics.enforce():
-        print(f"{pin['name']:<26} {pin['wanted']:<28.28} in effect: {pin['how']}")
+        print(f"{pin['name']:<26} {pin['wanted']:<28.28} {pin['state']}: {pin['how']}")
     return 0
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,11 @@ from .settings import ROOT
 PINS_FILE = ROOT / "lockfiles/numerics.env"
 SEED = 42
 _RESTARTED = "POSEPARITY_RESTARTED"
+
+# Two libraries say at every start that a pin switches off what this CPU lacks, or that it was obeyed. `enforce` knows
+# better whether it was, and a user would take such a line for a fault.
+warnings.filterwarnings("ignore", "During parsing environment variable 'NPY_DISABLE_CPU_FEATURES'", RuntimeWarning)
+os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")
 _FIX = "start it through `poseparity`, the image's entrypoint, or with lockfiles/numerics.env in the environment"
 
 

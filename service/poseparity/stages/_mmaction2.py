@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import warnings
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -20,6 +21,8 @@ _DRN = "mmaction.models.localizers.drn"
 @cache
 def registries() -> ModuleType:
     """Import MMAction2's models and transforms and return mmaction.registry, in which they are registered."""
+    # mmcv-lite lacks an operation that no skeleton model uses, and says so at every start.
+    warnings.filterwarnings("ignore", "Fail to import ``MultiScaleDeformableAttention``", UserWarning)
     package = importlib.import_module("mmaction")
     if not (Path(package.__file__).parent / "models/localizers/drn").exists():
         sys.modules[_DRN] = ModuleType(_DRN)
