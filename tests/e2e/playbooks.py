@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -13,9 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible"
 CONTROLLER = ROOT / ".venv/controller"
 
-# The tests' deployment lives beside a user's: another container, another port.
-CONTAINER = "poseparity-e2e"
-PORT = 19731
+# The tests' deployment lives beside a user's, and beside that of the tests of another checkout: names and ports of its
+# own, always the same for one checkout, so that what an interrupted run left behind is found again.
+_CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()
+CONTAINER = f"poseparity-e2e-{_CHECKOUT[:6]}"
+PORT = 20000 + 2 * (int(_CHECKOUT, 16) % 5000)
 URL = f"http://127.0.0.1:{PORT}"
 OWN = ("-e", f"poseparity_container_name={CONTAINER}", "-e", f"poseparity_port={PORT}", "-e", "poseparity_workers=1")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import docker
 import pytest
 
-from tests.e2e.playbooks import playbook
+from tests.e2e.playbooks import CONTAINER, PORT, playbook
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
-NAME = "poseparity-e2e-other"
-OTHER = ("-e", f"poseparity_container_name={NAME}", "-e", "poseparity_port=19732", "-e", "poseparity_workers=1")
+NAME = f"{CONTAINER}-other"
+OTHER = ("-e", f"poseparity_container_name={NAME}", "-e", f"poseparity_port={PORT + 1}", "-e", "poseparity_workers=1")
 
 
 def test_destroy_removes_the_container_and_keeps_the_image(engine):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.client import Poller, post_file
-from tests.e2e.playbooks import CONTROLLER, OWN, URL, playbook
+from tests.e2e.playbooks import CONTAINER, CONTROLLER, OWN, URL, playbook
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -57,8 +57,8 @@ def build(engine, base: str, tag: str, requirement: str, folder: Path) -> str:
 @pytest.fixture(scope="module")
 def wrong_image(request, engine, tmp_path_factory) -> Iterator[str]:
     """The deployed image with `request.param`, a pip requirement, installed over it."""
-    deployed = engine.containers.get("poseparity-e2e").image.id
-    tag = f"poseparity-e2e/{request.param.split('==')[0]}:latest"
+    deployed = engine.containers.get(CONTAINER).image.id
+    tag = f"{CONTAINER}/{request.param.split('==')[0]}:latest"
     yield build(engine, deployed, tag, request.param, tmp_path_factory.mktemp("wheels"))
     engine.images.remove(tag, force=True)
 
