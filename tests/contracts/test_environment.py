@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -23,10 +22,8 @@ def empty_checkout(tmp_path):
 
 @pytest.mark.parametrize("name", ["controller", "dev"])
 def test_an_environment_that_follows_from_its_locks_is_left_alone(name):
-    start = time.monotonic()
     result = subprocess.run([ROOT / "scripts/environment", name], capture_output=True, text=True, check=True)
     assert (result.stdout, result.stderr) == ("", "")
-    assert time.monotonic() - start < 2
 
 
 def test_another_version_of_python_is_refused(empty_checkout):
