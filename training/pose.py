@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from poseparity.keypoints import Coco18
-from poseparity.openpose.layout import FIRST_PAF, LIMBS
-from poseparity.openpose.network import CHANNELS, HEATMAPS, STRIDE, ConvReLU, PoseNetwork, build_network
+from poseparity.openpose.layout import CHANNELS, FIRST_PAF, HEATMAPS, LIMBS, STRIDE
+from poseparity.openpose.network import build_network
+from poseparity.openpose.small import ConvReLU, SmallNetwork
 from training import manifest
 from training.dataset import PoseSample, pose_samples
 from training.optimise import Course, in_processes, save_weights, seed_everything
@@ -44,21 +45,21 @@ def train(out: Path, clips: int = 6_000, steps: int = 4_000, batch: int = 16) ->
     return save_weights(network, out / "pose.safetensors")
 
 
-def add_batch_norm(network: PoseNetwork) -> None:
+def add_batch_norm(network: SmallNetwork) -> None:
     """Puts a batch normalisation behind every convolution that has a ReLU: training needs it, the service does not."""
     for block in _blocks(network):
         block.conv = nn.Sequential(block.conv, nn.BatchNorm2d(block.conv.out_channels))
         nn.init.kaiming_normal_(block.conv[0].weight, nonlinearity="relu")
 
 
-def fold_batch_norm(network: PoseNetwork) -> None:
+def fold_batch_norm(network: SmallNetwork) -> None:
     """Undoes `add_batch_norm`: multiplies each normalisation into its convolution's weights."""
     network.eval()
     for block in _blocks(network):
         block.conv = fuse_conv_bn_eval(*block.conv)
 
 
-def _blocks(network: PoseNetwork) -> list[ConvReLU]:
+def _blocks(network: SmallNetwork) -> list[ConvReLU]:
     return [module for module in network.modules() if isinstance(module, ConvReLU)]
 
 

@@ -1,15 +1,15 @@
-"""The small pose network, and the targets that it is trained on."""
+"""The pose networks that a bundle may name, and the targets that the small one is trained on."""
 
 from __future__ import annotations
 
 import numpy as np
-import pydantic
 import pytest
 import torch
 
+from poseparity.errors import BundleError
 from poseparity.keypoints import Coco18
-from poseparity.openpose.layout import LIMBS
-from poseparity.openpose.network import CHANNELS, HEATMAPS, PAFS, build_network
+from poseparity.openpose.layout import CHANNELS, HEATMAPS, LIMBS, PAF_CHANNELS
+from poseparity.openpose.network import KINDS, build_network
 from training import pose
 
 TINY = {"kind": "small", "stem": [4, 6], "width": 8, "depth": 2, "refinements": 2, "refinement_depth": 2}
@@ -19,7 +19,7 @@ TINY = {"kind": "small", "stem": [4, 6], "width": 8, "depth": 2, "refinements": 
 def test_output_has_openpose_channels_at_stride_8(height: int, width: int) -> None:
     output = build_network(TINY)(torch.zeros(1, 3, height, width))
     assert output.shape == (1, CHANNELS, height // 8, width // 8)
-    assert CHANNELS == HEATMAPS + PAFS == 57
+    assert CHANNELS == HEATMAPS + PAF_CHANNELS == 57
 
 
 def test_every_stage_has_the_full_output() -> None:
@@ -27,10 +27,34 @@ def test_every_stage_has_the_full_output() -> None:
     assert [tuple(output.shape) for output in outputs] == [(1, 57, 8, 6)] * 3
 
 
-@pytest.mark.parametrize("change", [{"kind": "coco"}, {"widht": 8}, {"depth": 0}])
-def test_wrong_parameters_are_refused(change: dict) -> None:
-    with pytest.raises(pydantic.ValidationError):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"widht": 8}, r"pose\.network\.widht: Extra inputs are not permitted, found 8"),
+        ({"depth": 0}, r"pose\.network\.depth: .* greater than 0, found 0"),
+        ({"kind": "coco"}, r"pose\.network\.stem: Extra inputs are not permitted"),
+    ],
+)
+def test_wrong_parameters_are_refused(change: dict, words: str) -> None:
+    with pytest.raises(BundleError, match=words):
         build_network({**TINY, **change})
+
+
+@pytest.mark.parametrize("kind", ["body_25", None, ["coco"]])
+def test_an_unknown_kind_is_refused_and_the_known_ones_are_named(kind) -> None:
+    with pytest.raises(BundleError) as refused:
+        build_network({"kind": kind})
+    assert f"kind is {kind!r}" in str(refused.value)
+    assert all(f'"{known}"' in str(refused.value) for known in KINDS)
+
+
+def test_the_coco_network_is_the_published_one() -> None:
+    with torch.device("meta"):  # shapes alone: its 209 MB are not needed
+        network = build_network({"kind": "coco"})
+        output = network(torch.zeros(1, 3, 368, 656))
+    assert output.shape == (1, CHANNELS, 46, 82)
+    assert sum(parameter.numel() for parameter in network.parameters()) == 52_311_446
+    assert len(network.layers) == 12 + 2 * 5 + 5 * 2 * 7
 
 
 def test_only_convolutions_hold_weights_and_the_operations_are_the_plain_ones() -> None:

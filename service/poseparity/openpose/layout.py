@@ -12,9 +12,11 @@ from ..keypoints import Coco18
 
 PARTS = len(Coco18)
 BACKGROUND = PARTS
-FIRST_PAF = PARTS + 1
-CHANNELS = FIRST_PAF + 38
-STRIDE = 8
+HEATMAPS = PARTS + 1  # the parts and the background
+FIRST_PAF = HEATMAPS
+PAF_CHANNELS = 38  # x and y of 19 limbs
+CHANNELS = HEATMAPS + PAF_CHANNELS
+STRIDE = 8  # network pixels an output cell
 
 
 @dataclass(frozen=True)

@@ -1,95 +1,38 @@
-"""The small network that has OpenPose's outputs: what the demo bundle ships in place of the COCO network.
-
-It keeps the COCO network's interface (input, stride, the 57 output channels and their order) and its idea, a first
-guess that later stages refine, at about a hundredth of its size. It is made of convolutions and ReLUs alone, because
-those go through oneDNN, whose results the numerical pins keep equal between CPUs.
-"""
+"""The pose networks that a bundle may name. All have the input and the output of openpose/layout.py."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ValidationError
 from torch import nn
 
-STRIDE = 8
-HEATMAPS = 19  # 18 parts and the background
-PAFS = 38  # x and y of 19 limbs
-CHANNELS = HEATMAPS + PAFS
+from ..errors import BundleError
+from .coco import CocoNetwork, CocoParameters
+from .small import SmallNetwork, SmallParameters
+
+KINDS: dict[str, tuple[type[BaseModel], type[nn.Module]]] = {
+    "small": (SmallParameters, SmallNetwork),
+    "coco": (CocoParameters, CocoNetwork),
+}
 
 
-class SmallParameters(BaseModel):
-    """The `[pose.network]` table of a bundle whose kind is "small"."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: str = Field(pattern="^small$")
-    stem: tuple[int, int] = Field(description="Channels at stride 2 and 4.")
-    width: int = Field(gt=0, description="Channels at stride 8.")
-    depth: int = Field(gt=0, description="3x3 convolutions at stride 8 before the first guess.")
-    refinements: int = Field(ge=0, description="Stages after the first guess.")
-    refinement_depth: int = Field(gt=0, description="3x3 convolutions of each such stage.")
-
-
-class ConvReLU(nn.Module):
-    """A 3x3 convolution and a ReLU."""
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, stride, 1)
-        self.relu = nn.ReLU()
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(n, channels_in, h, w) to (n, channels_out, h / stride, w / stride)."""
-        return self.relu(self.conv(x))
-
-
-class PoseNetwork(nn.Module):
-    """Picture to heatmaps and part affinity fields.
-
-    Input (n, 3, H, W) float32, BGR, pixel / 256 - 0.5, H and W multiples of 8. Output (n, 57, H / 8, W / 8): 0-17
-    heatmaps in COCO-18 order, 18 background, 19-56 part affinity fields in the order of OpenPose's COCO model.
-    """
-
-    def __init__(self, parameters: SmallParameters) -> None:
-        super().__init__()
-        half, quarter = parameters.stem
-        width = parameters.width
-        self.features = nn.Sequential(
-            ConvReLU(3, half, 2),
-            ConvReLU(half, quarter, 2),
-            ConvReLU(quarter, quarter),
-            ConvReLU(quarter, width, 2),
-            *(ConvReLU(width, width) for _ in range(parameters.depth)),
-        )
-        self.guess = nn.Conv2d(width, CHANNELS, 1)
-        self.refinements = nn.ModuleList(
-            _refinement(width, parameters.refinement_depth) for _ in range(parameters.refinements)
-        )
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The last stage's output."""
-        return self.stages(x)[-1]
-
-    def stages(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Every stage's output, the first guess first; training looks at all of them."""
-        features = self.features(x)
-        outputs = [self.guess(features)]
-        for refine in self.refinements:
-            outputs.append(refine(torch.cat([features, outputs[-1]], 1)))
-        return outputs
-
-
-def _refinement(width: int, depth: int) -> nn.Sequential:
-    layers = [ConvReLU(width + CHANNELS, width), *(ConvReLU(width, width) for _ in range(depth - 1))]
-    return nn.Sequential(*layers, nn.Conv2d(width, CHANNELS, 1))
-
-
-def build_network(parameters: dict[str, Any]) -> PoseNetwork:
+def build_network(parameters: dict[str, Any]) -> nn.Module:
     """Build the network that a bundle's `[pose.network]` table describes, with untrained weights.
 
     Raises:
-        pydantic.ValidationError: a key is unknown, absent or of the wrong type.
+        BundleError: its `kind` is unknown, or another key is unknown, absent or out of its limits.
     """
-    return PoseNetwork(SmallParameters.model_validate(parameters))
+    kind = parameters.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        known = ", ".join(f'"{name}"' for name in KINDS)
+        raise BundleError(f"pose.network.kind is {kind!r}, expected one of {known}", fix="correct it in bundle.toml")
+    table, network = KINDS[kind]
+    try:
+        return network(table.model_validate(parameters))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in ("pose.network", *first["loc"]))
+        raise BundleError(
+            f"{key}: {first['msg']}, found {first['input']!r:.80}", fix=f'correct it: the network is of kind "{kind}"'
+        ) from error
