@@ -9,60 +9,23 @@ from poseparity.bundle import PoseParameters
 from poseparity.keypoints import Coco17, Coco18, coco17_from_coco18
 from poseparity.openpose.decode import decode_persons, find_peaks, upsample
 from poseparity.openpose.image import fit_to_network
-from poseparity.openpose.layout import BACKGROUND, CHANNELS, LIMBS, PARTS
+from poseparity.openpose.layout import CHANNELS, PARTS
+from tests.planted import figure, network_output
 
 PARAMETERS = PoseParameters(network={}, net_height=184, width_multiple=16)
 NET = (240, 184)  # width, height
-STRIDE = 8
-
-
-def figure(x: float, y: float) -> np.ndarray:
-    """An upright person, (18, 2) in network pixels, facing the camera: its right is on the left of the picture."""
-    offsets = {
-        Coco18.NOSE: (0, 0), Coco18.NECK: (0, 20), Coco18.R_SHOULDER: (-16, 22), Coco18.R_ELBOW: (-22, 42),
-        Coco18.R_WRIST: (-24, 62), Coco18.L_SHOULDER: (16, 22), Coco18.L_ELBOW: (22, 42), Coco18.L_WRIST: (24, 62),
-        Coco18.R_HIP: (-10, 66), Coco18.R_KNEE: (-11, 96), Coco18.R_ANKLE: (-12, 126), Coco18.L_HIP: (10, 66),
-        Coco18.L_KNEE: (11, 96), Coco18.L_ANKLE: (12, 126), Coco18.R_EYE: (-4, -5), Coco18.L_EYE: (4, -5),
-        Coco18.R_EAR: (-10, -2), Coco18.L_EAR: (10, -2),
-    }  # fmt: skip
-    return np.array([offsets[part] for part in Coco18], dtype=np.float64) + np.array((x, y))
-
-
-def network_output(persons: list[np.ndarray], without: tuple[Coco18, ...] = ()) -> np.ndarray:
-    """What a perfect network would say: float32 (57, 23, 30). Cell i is centred on network pixel 8 i + 3.5."""
-    rows, columns = np.indices((NET[1] // STRIDE, NET[0] // STRIDE)) * STRIDE + (STRIDE - 1) / 2
-    output = np.zeros((CHANNELS, *rows.shape), dtype=np.float32)
-    for person in persons:
-        for part in set(Coco18) - set(without):
-            x, y = person[part]
-            blob = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 7.0**2))
-            output[part] = np.maximum(output[part], blob)
-        for limb in LIMBS:
-            draw_field(output, limb, person, columns, rows)
-    output[BACKGROUND] = 1 - output[:PARTS].max(axis=0)
-    return output
-
-
-def draw_field(output, limb, person, columns, rows) -> None:
-    start, vector = person[limb.start], person[limb.end] - person[limb.start]
-    length = np.linalg.norm(vector)
-    direction = vector / length
-    along = (columns - start[0]) * direction[0] + (rows - start[1]) * direction[1]
-    across = np.abs((columns - start[0]) * direction[1] - (rows - start[1]) * direction[0])
-    on_limb = (along > -STRIDE) & (along < length + STRIDE) & (across < STRIDE)
-    output[limb.paf_x][on_limb], output[limb.paf_y][on_limb] = direction
 
 
 def test_every_part_of_one_person_is_found_near_its_place():
     person = figure(120, 30)
-    (found,) = decode_persons(network_output([person]), NET, PARAMETERS)
+    (found,) = decode_persons(network_output([person], NET), NET, PARAMETERS)
     assert np.abs(found[:, :2] - person).max() < 2.5
     assert (found[:, 2] > 0.5).all()
 
 
 def test_two_persons_are_told_apart():
     left, right = figure(60, 30), figure(180, 32)
-    found = decode_persons(network_output([left, right]), NET, PARAMETERS)
+    found = decode_persons(network_output([left, right], NET), NET, PARAMETERS)
     assert len(found) == 2
     by_place = sorted(found, key=lambda person: person[Coco18.NECK, 0])
     for person, truth in zip(by_place, (left, right), strict=True):
@@ -70,13 +33,13 @@ def test_two_persons_are_told_apart():
 
 
 def test_a_part_without_a_peak_is_missing():
-    (found,) = decode_persons(network_output([figure(120, 30)], without=(Coco18.L_WRIST,)), NET, PARAMETERS)
+    (found,) = decode_persons(network_output([figure(120, 30)], NET, without=(Coco18.L_WRIST,)), NET, PARAMETERS)
     np.testing.assert_array_equal(found[Coco18.L_WRIST], 0)
     assert (found[:, 2] > 0).sum() == 17
 
 
 def test_a_missing_neck_leaves_the_limbs_but_joins_nothing():
-    found = decode_persons(network_output([figure(120, 30)], without=(Coco18.NECK,)), NET, PARAMETERS)
+    found = decode_persons(network_output([figure(120, 30)], NET, without=(Coco18.NECK,)), NET, PARAMETERS)
     assert all((person[:, 2] > 0).sum() >= PARAMETERS.min_parts for person in found)
     assert not any(person[Coco18.NECK].any() for person in found)
 
