@@ -44,3 +44,13 @@ def pipeline():
 @pytest.fixture(scope="session")
 def demo_result(pipeline, demo_clip):
     return pipeline.run_video(demo_clip)
+
+
+@pytest.fixture(scope="session")
+def cuda() -> str:
+    """The GPU's name for torch."""
+    import torch
+
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device: GPU and CPU were NOT compared")
+    return "cuda"

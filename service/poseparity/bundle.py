@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from .errors import BundleError
 
 MANIFEST = "bundle.toml"
+Follow = Literal["score", "largest", "most_confident", "nearest"]
 
 
 class _Table(BaseModel):
@@ -54,16 +55,20 @@ class CropParameters(_Table):
 
 
 class PoseParameters(_Table):
-    """OpenPose's network input and decoding; see openpose/decode.py."""
+    """OpenPose's network input and decoding; see openpose/decode.py.
 
-    network: dict[str, Any]
-    net_height: int = Field(gt=0, multiple_of=8)
-    width_multiple: int = Field(gt=0, multiple_of=8)
-    peak_threshold: float = Field(0.05, gt=0, lt=1)
-    paf_threshold: float = Field(0.05, gt=0, lt=1)
-    paf_share: float = Field(0.95, ge=0, lt=1)
-    min_parts: int = Field(3, ge=1, le=18)
-    min_score: float = Field(0.4, ge=0)
+    OpenPose itself runs the COCO network with net_height = 368 and width_multiple = 16, and has the defaults below.
+    """
+
+    network: dict[str, Any] = Field(description='kind = "small" or "coco", and the parameters of that kind.')
+    net_height: int = Field(gt=0, multiple_of=8, description="Height of the network's input; the crop is scaled to it.")
+    width_multiple: int = Field(gt=0, multiple_of=8, description="The input's width is padded to a multiple of this.")
+    peak_threshold: float = Field(0.05, gt=0, lt=1, description="A peak of a heatmap is a part above this.")
+    paf_threshold: float = Field(0.05, gt=0, lt=1, description="A sample of a limb's field agrees with it above this.")
+    paf_share: float = Field(0.95, ge=0, lt=1, description="A limb needs more than this share of its samples to agree.")
+    min_parts: int = Field(3, ge=1, le=18, description="Parts that a person has at least.")
+    min_score: float = Field(0.4, ge=0, description="A person's score divided by its parts, at least.")
+    follow: Follow = Field("score", description="Which person of a frame is followed; see openpose/follow.py.")
 
 
 class InterpolateParameters(_Table):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from poseparity.openpose.coco import Conv
 
@@ -120,3 +121,12 @@ def random_layers(convolutions: list[Conv], seed: int) -> dict[str, list[np.ndar
         weight *= np.float32(np.sqrt(2 / (conv.channels_in * conv.kernel**2)))
         layers[conv.name] = [weight, 0.1 * generator.standard_normal(conv.shapes["bias"], dtype=np.float32)]
     return layers
+
+
+def as_state(layers: dict[str, list[np.ndarray]]) -> dict[str, torch.Tensor]:
+    """The same weights under the names of the torch network's parameters."""
+    return {
+        f"layers.{name}.{parameter}": torch.from_numpy(values)
+        for name, blobs in layers.items()
+        for parameter, values in zip(("weight", "bias"), blobs, strict=True)
+    }

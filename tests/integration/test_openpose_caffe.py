@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from poseparity.openpose.coco import convolutions
 from poseparity.openpose.decode import decode_persons
 from poseparity.openpose.layout import HEATMAPS
 from poseparity.openpose.network import build_network
-from tests.integration.caffe_files import prototxt, random_layers, write_caffemodel
+from tests.integration.caffe_files import as_state, prototxt, random_layers, write_caffemodel
 from tests.planted import figure, network_output
 
 NET = (64, 112)  # width, height: 112 output cells, fewer than the 128 channels that the last layers are fitted from
@@ -78,14 +79,6 @@ def fit_last_layers(layers: dict[str, list[np.ndarray]], picture: np.ndarray) ->
         layers[name] = [fitted[:, :-1, None, None].astype(np.float32), fitted[:, -1].astype(np.float32)]
 
 
-def as_state(layers: dict[str, list[np.ndarray]]) -> dict[str, torch.Tensor]:
-    return {
-        f"layers.{name}.{parameter}": torch.from_numpy(values)
-        for name, blobs in layers.items()
-        for parameter, values in zip(("weight", "bias"), blobs, strict=True)
-    }
-
-
 def run(network: torch.nn.Module, picture: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         return network(torch.from_numpy(picture))[0].numpy()
@@ -125,14 +118,13 @@ def test_decoded_joints_equal_those_of_opencv(model):
     assert np.abs(ours[present, :2] - PERSON[present]).max() < 4, "half a cell: the fitted network sees this person"
 
 
-def test_the_gpu_computes_what_the_cpu_computes(model):
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device: OpenPose's network was NOT compared between GPU and CPU")
-    expected = run(model.network, model.picture)
+def test_the_gpu_computes_what_the_cpu_computes(model, cuda):
     with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
-        on_gpu = model.network.to("cuda")(torch.from_numpy(model.picture).to("cuda"))[0].cpu().numpy()
-    model.network.to("cpu")
-    assert np.abs(on_gpu - expected).max() < GPU_TOLERANCE
+        on_gpu = copy.deepcopy(model.network).to(cuda)(torch.from_numpy(model.picture).to(cuda))[0].cpu().numpy()
+    on_cpu = run(model.network, model.picture)
+    assert np.abs(on_gpu - on_cpu).max() < GPU_TOLERANCE
+    (ours,), (theirs,) = (decode_persons(output, NET, PARAMETERS) for output in (on_gpu, on_cpu))
+    assert np.abs(ours - theirs)[:, :2].max() < PIXEL_TOLERANCE
 
 
 def test_conversion_keeps_every_bit_and_says_what_the_file_is(model, tmp_path):
@@ -249,6 +241,7 @@ def test_what_is_no_model_is_refused(tmp_path, content, words):
         (b"\x2a\x04\x00\x00\x80\x3f\x3a\x03\x0a\x01\x02", r"layer hi holds 1 numbers where its shape is \(2,\)"),
         (b"\x2a\x03\x00\x00\x80", "3 bytes are no whole number of floats"),
         (b"\x2a\x04\x00\x00\x80\x3f\x3a\x2a\x0a\x28" + b"\x01" * 40, "holds 1 numbers where its shape is"),
+        (b"\x2a\x00\x3a\x02\x0a\x00", r"holds 0 numbers where its shape is \(\)"),
         (b"\x3a\x0c\x0a\x0a" + b"\xff" * 9 + b"\x01", "holds 0 numbers where its shape is"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -259,3 +252,17 @@ def test_an_array_that_contradicts_its_shape_is_refused(tmp_path, blob, words):
     path.write_bytes(b"\xa2\x06" + bytes([len(layer)]) + layer)
     with pytest.raises(BundleError, match=words):
         caffe.read_caffemodel(path)
+
+
+def test_no_damage_gives_anything_but_a_clear_refusal(tmp_path):
+    arrays = [np.ones((2, 1, 1, 1), np.float32), np.ones(2, np.float32)]
+    layers = {"conv1_1": arrays, "conv5_5_CPM_L1": arrays}
+    whole = bytearray(write_caffemodel(tmp_path / "x.caffemodel", layers).read_bytes())
+    generator = np.random.default_rng(6)
+    path = tmp_path / "damaged.caffemodel"
+    for _ in range(500):
+        damaged = whole.copy()
+        for position in generator.integers(len(whole), size=generator.integers(1, 4)):
+            damaged[position] = generator.integers(256)
+        path.write_bytes(damaged[: generator.integers(len(whole) // 2, len(whole) + 1)])
+        refused(path)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
 import pytest
+import torch
 
 from poseparity.errors import BundleError, InputError, NoPersonFound
 from poseparity.records import Skeleton
@@ -13,6 +15,7 @@ from poseparity.stages._mmaction2 import registries
 from poseparity.stages.normalise import Normalise, reference_box
 from poseparity.stages.recognise import Recognise
 
+GPU_TOLERANCE = 1e-3  # of a score: another order of summation
 
 def test_the_demo_clip_shows_what_the_bundle_says(demo_result, demo_bundle):
     assert demo_result.prediction.label == demo_bundle.demo.label
@@ -75,6 +78,16 @@ def test_scores_equal_those_of_mmaction2_on_a_real_golf_swing(pipeline, real_dat
     assert result.skeleton.missing.sum() == 49
     assert not result.kept.missing.any()
     assert scores_of_mmaction2(pipeline, result.kept).tobytes() == result.prediction.scores.tobytes()
+
+
+def test_the_recogniser_on_a_gpu_agrees_with_the_cpu(pipeline, demo_result, cuda):
+    recognise = next(stage for stage in pipeline.stages if isinstance(stage, Recognise))
+    clips = demo_result.records[Normalise.name]
+    batch = {"inputs": [torch.from_numpy(clips.inputs)], "data_samples": [copy.deepcopy(clips.sample)]}
+    with torch.no_grad():
+        (on_gpu,) = copy.deepcopy(recognise.model).to(cuda).test_step(batch)
+    difference = np.abs(on_gpu.pred_score.cpu().numpy() - demo_result.prediction.scores).max()
+    assert difference < GPU_TOLERANCE
 
 
 @pytest.mark.slow

@@ -156,7 +156,7 @@ def _mismatch(name: str, problem: str, layers: dict[str, list[np.ndarray]]) -> B
     if not layers:
         problem = "it holds no layer with weights"
     looks_like = next((model for layer, model in _OTHER_MODELS.items() if layer in layers), None)
-    if any(len(blob) == _MPI_CHANNELS for blob in layers.get("conv5_5_CPM_L1", [])):
+    if any(blob.shape[:1] == (_MPI_CHANNELS,) for blob in layers.get("conv5_5_CPM_L1", [])):
         looks_like = "MPI"
     hint = f"; it looks like OpenPose's {looks_like} model, which has other joints" if looks_like else ""
     return BundleError(f"{name} does not fit OpenPose's COCO network: {problem}{hint}", fix=_FIX)

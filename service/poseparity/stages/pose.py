@@ -8,7 +8,8 @@ import torch
 from ..bundle import Bundle, check_state
 from ..keypoints import Coco17, coco17_from_coco18
 from ..openpose.decode import decode_persons
-from ..openpose.image import fit_to_network
+from ..openpose.follow import choose
+from ..openpose.image import NetworkInput, fit_to_network
 from ..openpose.network import build_network
 from ..records import CroppedVideo, Skeleton
 from .crop import no_person
@@ -16,7 +17,7 @@ from .decode import frames
 
 
 class Pose:
-    """Run the pose network on each frame's crop, keep the person with the highest score, move it to the full frame.
+    """Run the pose network on each frame's crop, keep the person whom the bundle follows, move it to the full frame.
 
     Reads: CroppedVideo. Adds: the skeleton, COCO-17, pixels of the full frame; a missing joint is 0, 0, 0.
     Raises: NoPersonFound when no frame has a single joint.
@@ -33,8 +34,12 @@ class Pose:
     def __call__(self, cropped: CroppedVideo) -> Skeleton:
         box, video = cropped.crop, cropped.video
         keypoints = np.zeros((video.frame_count, len(Coco17), 3))
+        followed = None
         for index, frame in frames(video):
-            keypoints[index] = self._joints(frame[box.y : box.y + box.height, box.x : box.x + box.width])
+            network_input = self._fit(frame[box.y : box.y + box.height, box.x : box.x + box.width])
+            person = choose(self._persons(network_input), self._parameters.follow, followed)
+            if person is not None:
+                followed, keypoints[index] = person, _joints(person, network_input)
         skeleton = Skeleton(_moved(keypoints, box.x, box.y), frame_size=video.size, crop=box)
         if skeleton.missing.all():
             raise no_person(
@@ -45,21 +50,25 @@ class Pose:
             )
         return skeleton
 
-    def _joints(self, crop: np.ndarray) -> np.ndarray:
-        """float64 (17, 3), pixels of the crop; zeros when nobody is found."""
-        network_input = fit_to_network(
+    def _fit(self, crop: np.ndarray) -> NetworkInput:
+        return fit_to_network(
             crop, net_height=self._parameters.net_height, width_multiple=self._parameters.width_multiple
         )
+
+    def _persons(self, network_input: NetworkInput) -> np.ndarray:
+        """float64 (persons, 18, 3), COCO-18, pixels of the network's input."""
         with torch.inference_mode():
             output = self._network(torch.from_numpy(network_input.pixels))[0].numpy()
         height, width = network_input.pixels.shape[2:]
-        persons = decode_persons(output, (width, height), self._parameters)
-        if not len(persons):
-            return np.zeros((len(Coco17), 3))
-        joints = coco17_from_coco18(persons[0])
-        present = joints[:, 2] > 0
-        joints[present, :2] = network_input.to_crop(joints[present, :2])
-        return joints
+        return decode_persons(output, (width, height), self._parameters)
+
+
+def _joints(person: np.ndarray, network_input: NetworkInput) -> np.ndarray:
+    """From COCO-18 in network pixels to COCO-17, float64 (17, 3), in pixels of the crop."""
+    joints = coco17_from_coco18(person)
+    present = joints[:, 2] > 0
+    joints[present, :2] = network_input.to_crop(joints[present, :2])
+    return joints
 
 
 def _moved(keypoints: np.ndarray, x: int, y: int) -> np.ndarray:

@@ -1,0 +1,134 @@
+"""The pose stage: which of two figures it follows through a video, and the COCO network in a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from safetensors.torch import save_file
+
+from poseparity.bundle import MANIFEST, Bundle, load_bundle
+from poseparity.errors import BundleError
+from poseparity.openpose.coco import CocoNetwork, convolutions
+from poseparity.pipeline import Pipeline
+from poseparity.records import Box, CroppedVideo, VideoFile
+from poseparity.stages.decode import Decode
+from poseparity.stages.pose import Pose
+from tests.integration.caffe_files import as_state, random_layers
+
+LIMITS = {"max_frames": 1000, "max_pixels": 10**6}
+HALF = (100, 380)  # columns of the demo clip's picture that hold its figure
+NOBODY, SMALL, LARGE = 0, 0.85, 1
+
+
+def write_video(path: Path, pictures: list[np.ndarray]) -> Path:
+    height, width = pictures[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 25, (width, height))
+    for picture in pictures:
+        writer.write(picture)
+    writer.release()
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(demo_clip) -> list[np.ndarray]:
+    """The first two pictures of the demo clip."""
+    capture = cv2.VideoCapture(str(demo_clip))
+    return [capture.read()[1] for _ in range(2)]
+
+
+def standing(picture: np.ndarray, scale: float) -> np.ndarray:
+    """A rendered figure of this size, on grey."""
+    height, width = picture.shape[:2]
+    canvas = np.full_like(picture, 128)
+    if scale:
+        figure = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        left = (width - figure.shape[1]) // 2
+        canvas[height - figure.shape[0] :, left : left + figure.shape[1]] = figure
+    return canvas[:, slice(*HALF)]
+
+
+@pytest.fixture(scope="module")
+def two_figures(pictures, tmp_path_factory) -> CroppedVideo:
+    """One figure on the left, nobody, then a larger one beside it on the right, twice."""
+    scenes = [(LARGE, NOBODY), (NOBODY, NOBODY), (SMALL, LARGE), (SMALL, LARGE)]
+    drawn = [np.hstack([standing(pictures[0], scale) for scale in scene]) for scene in scenes]
+    path = write_video(tmp_path_factory.mktemp("video") / "two.avi", drawn)
+    video = Decode(**LIMITS)(VideoFile(path))
+    return CroppedVideo(video, Box(0, 0, video.size.width, video.size.height), frames_sampled=4, frames_with_person=3)
+
+
+def sides(bundle: Bundle, rule: str, cropped: CroppedVideo) -> list[str]:
+    """Where the followed figure's joints are in every frame."""
+    parameters = bundle.pose.model_copy(update={"follow": rule})
+    skeleton = Pose(bundle.model_copy(update={"pose": parameters}))(cropped)
+    found = []
+    for joints, missing in zip(skeleton.keypoints, skeleton.missing, strict=True):
+        on_the_right = joints[~missing, 0] > HALF[1] - HALF[0]
+        found.append({(): "nobody", (False,): "left", (True,): "right"}.get(tuple(np.unique(on_the_right)), "both"))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [("nearest", ["left", "nobody", "left", "left"]), ("largest", ["left", "nobody", "right", "right"])],
+)
+def test_the_stage_follows_whom_the_bundle_says(demo_bundle, two_figures, rule, expected):
+    assert sides(demo_bundle, rule, two_figures) == expected
+
+
+def test_every_video_is_followed_from_its_own_beginning(demo_bundle, two_figures):
+    parameters = demo_bundle.pose.model_copy(update={"follow": "nearest"})
+    stage = Pose(demo_bundle.model_copy(update={"pose": parameters}))
+    first, again = stage(two_figures), stage(two_figures)
+    assert first.keypoints.tobytes() == again.keypoints.tobytes()
+
+
+def test_a_rule_that_nobody_knows_is_refused_when_the_bundle_is_loaded(demo_bundle, tmp_path):
+    folder = shutil.copytree(demo_bundle.folder, tmp_path / "bundle")
+    replace_in_manifest(folder, {"min_score = 0.4": 'min_score = 0.4\nfollow = "tallest"'})
+    with pytest.raises(BundleError, match=r"pose\.follow: Input should be 'score', 'largest', 'most_confident' or"):
+        load_bundle(folder)
+
+
+def replace_in_manifest(folder: Path, changes: dict[str, str]) -> None:
+    manifest = folder / MANIFEST
+    text = manifest.read_text(encoding="utf-8")
+    for found, wanted in changes.items():
+        assert text.count(found) == 1, found
+        text = text.replace(found, wanted)
+    manifest.write_text(text, encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def coco_bundle(demo_bundle, tmp_path_factory) -> Iterator[Bundle]:
+    """The demo bundle with the COCO network in its pose stage: random weights, and thresholds that find parts."""
+    folder = shutil.copytree(demo_bundle.folder, tmp_path_factory.mktemp("coco") / "bundle")
+    weights, pose = folder / "pose.safetensors", demo_bundle.weights["pose"]
+    save_file(as_state(random_layers(convolutions(), seed=5)), weights)
+    text = (folder / MANIFEST).read_text(encoding="utf-8")
+    table = text[text.index("[pose]") : text.index("[interpolate]")]
+    coco = (
+        '[pose]\nnet_height = 64\nwidth_multiple = 16\npaf_share = 0.0\nmin_parts = 1\nmin_score = 0.0\n'
+        '[pose.network]\nkind = "coco"\n\n'
+    )
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    size = weights.stat().st_size
+    replace_in_manifest(folder, {table: coco, pose.sha256: digest, f"bytes = {pose.bytes}": f"bytes = {size}"})
+    yield load_bundle(folder)
+    weights.unlink()
+
+
+def test_a_bundle_with_the_coco_network_answers(coco_bundle, pictures, tmp_path):
+    pipeline = Pipeline(coco_bundle, **LIMITS)
+    stage = next(stage for stage in pipeline.stages if isinstance(stage, Pose))
+    assert isinstance(stage._network, CocoNetwork)
+    result = pipeline.run_video(write_video(tmp_path / "clip.avi", pictures))
+    assert result.skeleton.frame_count == 2
+    assert not result.skeleton.missing.all()
+    assert result.prediction.scores.sum() == pytest.approx(1, abs=1e-5)
