@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.playbooks import ANSIBLE, ROOT, playbook, run
+from tests.e2e.playbooks import ANSIBLE, OWN, ROOT, playbook, run
 
 PLAYBOOKS = sorted(path.stem for path in ANSIBLE.glob("*.yml"))
 ROLES = sorted(path.name for path in (ANSIBLE / "roles").iterdir())
@@ -178,5 +178,5 @@ def test_a_missing_engine_that_may_not_be_installed_is_refused():
 
 @pytest.mark.slow
 def test_check_mode_works_where_no_engine_is_there():
-    result = playbook("deploy", "--check", "-e", "poseparity_docker_socket=/nonexistent.sock")
+    result = playbook("deploy", "--check", *OWN, "-e", "poseparity_docker_socket=/nonexistent.sock")
     assert result.status == 0, result.output
