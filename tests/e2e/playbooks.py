@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,6 @@ class Run:
 
     status: int
     output: str
-    seconds: float
 
     @property
     def changed(self) -> int:
@@ -62,7 +60,6 @@ def environment() -> dict[str, str]:
 
 def run(command: list[str | Path], folder: Path = ROOT, timeout: float = 1200) -> Run:
     """Run a command; its standard error is part of the output."""
-    started = time.monotonic()
     done = subprocess.run(
         [str(part) for part in command],
         cwd=folder,
@@ -72,7 +69,7 @@ def run(command: list[str | Path], folder: Path = ROOT, timeout: float = 1200) -
         text=True,
         timeout=timeout,
     )
-    return Run(done.returncode, done.stdout, time.monotonic() - started)
+    return Run(done.returncode, done.stdout)
 
 
 def playbook(name: str, *options: str) -> Run:
