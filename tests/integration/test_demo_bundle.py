@@ -74,7 +74,7 @@ def test_training_in_miniature_makes_a_bundle_that_loads(tmp_path: Path) -> None
     """The way to retrain stays open: a few steps of each network, then the bundle around them."""
     from poseparity.pipeline import Pipeline
 
-    detector.train(tmp_path, clips=8, steps=2, batch=4)
+    detector.train(tmp_path, clips=20, steps=10, batch=4)
     pose.train(tmp_path, clips=16, steps=2, batch=2)
     recogniser.train(tmp_path, clips=8, steps=2, batch=4)
     train.write_bundle(tmp_path)
@@ -96,3 +96,11 @@ def test_unseen_clips_are_recognised(pipeline) -> None:
     assert figures["found"]["clips"] == CLIPS
     assert figures["labels"]["right"] >= CLIPS - 1, figures["labels"]["mistakes"]
     assert figures["pck"]["share"] >= 0.93, figures["pck"]["by_joint"]
+
+
+def test_crop_alone_can_be_scored(pipeline) -> None:
+    """What `scripts/bench demo --only detector` does."""
+    scores = list(bench_demo.score_clips(pipeline, range(FIRST_SEED, FIRST_SEED + 2), only_detector=True))
+    figures = bench_demo.crop_summary(scores)
+    assert figures["found"] == {"clips": 2, "share": 1.0, "missed": {}}
+    assert bench_demo.missed_goals(figures) == []
