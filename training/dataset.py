@@ -15,6 +15,7 @@ from training.clip import Clip
 
 COCO18_FROM_COCO17 = [Coco17[part.name] if part != Coco18.NECK else -1 for part in Coco18]
 _FACE = range(Coco17.L_SHOULDER)
+_REACHING = ("kick", "kick", "golf_swing")
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,36 @@ def box_sample(seed: int, side: int, wide_share: float) -> BoxSample:
     widths = clip.truth.boxes[:, 2] - clip.truth.boxes[:, 0]
     wide = np.flatnonzero(widths >= 0.9 * widths.max())
     index = int(rng.choice(wide)) if rng.random() < wide_share else int(rng.integers(len(clip)))
-    frame = _compressed(rng, next(clip.frames([index])))
+    return _letterboxed(rng, next(clip.frames([index])), clip.truth.boxes[index], side)
+
+
+def reach_samples(seed: int, side: int) -> list[BoxSample]:
+    """The frames of clip `seed` in which the figure reaches furthest to the left, to the right and up, and any other.
+
+    The service's crop is the union over a clip, so these frames alone decide it. Half of the clips are kicks and golf
+    swings, whose limbs reach furthest.
+    """
+    rng = np.random.default_rng([seed, 4])
+    clip = Clip(seed, str(rng.choice(_REACHING)) if rng.random() < 0.5 else None)
+    boxes = clip.truth.boxes
+    furthest = {int(boxes[:, 0].argmin()), int(boxes[:, 2].argmax()), int(boxes[:, 1].argmin())}
+    indices = sorted(furthest | {int(rng.integers(len(clip)))})
+    return [_letterboxed(rng, frame, boxes[index], side)
+            for index, frame in zip(indices, clip.frames(indices), strict=True)]  # fmt: skip
+
+
+def _letterboxed(rng: np.random.Generator, frame: np.ndarray, box: np.ndarray, side: int) -> BoxSample:
+    """A frame and the figure's box in it (4,), x1, y1, x2, y2 in pixels, as the detector sees them."""
+    frame = _compressed(rng, frame)
     height, width = frame.shape[:2]
     scale = side / max(height, width)
     small = cv2.resize(frame, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_LINEAR)
     canvas = np.full((side, side, 3), 114, np.uint8)
     left, top = (side - small.shape[1]) // 2, (side - small.shape[0]) // 2
     canvas[top : top + small.shape[0], left : left + small.shape[1]] = small
-    x1, y1, x2, y2 = (clip.truth.boxes[index] * scale + (left, top, left, top)) / side
-    box = np.array([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], np.float32)
-    return BoxSample(np.ascontiguousarray(canvas[..., ::-1].transpose(2, 0, 1)), box)
+    x1, y1, x2, y2 = (box * scale + (left, top, left, top)) / side
+    target = np.array([(x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1], np.float32)
+    return BoxSample(np.ascontiguousarray(canvas[..., ::-1].transpose(2, 0, 1)), target)
 
 
 def _jittered_crop(rng: np.random.Generator, clip: Clip) -> Box:
@@ -97,5 +118,3 @@ def _compressed(rng: np.random.Generator, frame: np.ndarray) -> np.ndarray:
     """What a video codec leaves of a frame, imitated with JPEG."""
     quality = int(rng.integers(35, 96))
     return cv2.imdecode(cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, quality])[1], cv2.IMREAD_COLOR)
-
-
