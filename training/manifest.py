@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from poseparity.bundle import (
     PoseParameters,
     TrimParameters,
 )
+from poseparity.importing.manifest import dump, weights_entry
 
 TEMPLATE = Path(__file__).with_name("manifest.toml")
 ARCHITECTURE = Path(__file__).with_name("detector.yaml")
@@ -37,12 +37,5 @@ def parameters() -> Bundle:
 
 def weights_table(name: str, path: Path) -> str:
     """The `[weights.NAME]` table of a file: name, checksum, size, where it comes from."""
-    content = path.read_bytes()
-    return (
-        f"\n[weights.{name}]\n"
-        f'file = "{path.name}"\n'
-        f'sha256 = "{hashlib.sha256(content).hexdigest()}"\n'
-        f"bytes = {len(content)}\n"
-        f'source = "training/train.py {name}"\n'
-        'licence = "Apache-2.0"\n'
-    )
+    entry = weights_entry(path, source=f"training/train.py {name}", licence="Apache-2.0")
+    return "\n" + dump({"weights": {name: entry}})

@@ -166,7 +166,7 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         bundle = Bundle(folder=folder, sha256=_digest(manifest), **content)
     except (ValidationError, TypeError) as error:
-        raise BundleError(f"{manifest}: {_first_problem(error)}", fix="correct that key") from error
+        raise BundleError(f"{manifest}: {first_problem(error)}", fix="correct that key") from error
     for weights in bundle.weights.values():
         _check_weights(folder / weights.file, weights)
     return bundle
@@ -188,7 +188,8 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _first_problem(error: Exception) -> str:
+def first_problem(error: Exception) -> str:
+    """One line on the first of pydantic's complaints: the key, what is wrong, what was found."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import numerics
 from .errors import PoseParityError
+from .importing import command as importing
 from .inputs import kind_of, parse_box, parse_size
 from .settings import ROOT, Settings, load_settings
 
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="serve HTTP with Gunicorn; settings are POSEPARITY_... variables")
     serve.set_defaults(command=_serve)
 
-    bundle = commands.add_parser("bundle", help="look at a model bundle")
+    bundle = commands.add_parser("bundle", help="make a model bundle, or look at one")
     actions = bundle.add_subparsers(required=True, metavar="ACTION")
     for name, command, text in (
         ("verify", _bundle_verify, "check every file of a bundle against its bundle.toml"),
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         action = actions.add_parser(name, help=text)
         action.add_argument("folder", type=Path, nargs="?", metavar="DIR")
         action.set_defaults(command=command)
+    importing.add_parser(actions)
     return parser
 
 

@@ -7,6 +7,7 @@ PoseParityError
 ├── CapacityError         429  every slot is busy and the queue is full
 ├── NotReadyError         503  the models are not loaded yet
 ├── BundleError           500  the model bundle is damaged or inconsistent
+│   └── ImportRefused     500  what another program wrote cannot become a bundle
 ├── PinError              500  a numerical pin did not take effect
 └── SettingsError         500  a setting has an unusable value
 
@@ -67,6 +68,10 @@ class NotReadyError(PoseParityError):
 
 class BundleError(PoseParityError):
     code = "bad-bundle"
+
+
+class ImportRefused(BundleError):
+    code = "import-refused"
 
 
 class PinError(PoseParityError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
+import re
 
 import numpy as np
 import torch
@@ -17,6 +19,10 @@ from .decode import frames
 
 # Read when ultralytics is imported: it must neither look for a network nor install or fetch anything.
 os.environ.setdefault("YOLO_OFFLINE", "true")
+
+_ACTIVATION = re.compile(r"(torch\.)?nn\.[A-Za-z0-9]+\((inplace=True|[0-9.]*)\)")
+_MAX_REPEATS, _MAX_LAYERS = 100, 500
+_ARCHITECTURE_FIX = "use an architecture of this version of ultralytics: layers and activations of its own and of torch"
 
 
 class Detect:
@@ -83,13 +89,40 @@ def _build_predictor(bundle: Bundle):
 
 
 def _build_model(bundle: Bundle) -> torch.nn.Module:
-    from ultralytics.nn.tasks import DetectionModel
-
     path = bundle.folder / bundle.detect.architecture
     if not path.is_file():
         raise BundleError(f"{path} is missing", fix="restore the file from where the bundle came from")
     architecture = yaml.safe_load(path.read_text(encoding="utf-8"))
-    model = DetectionModel(cfg=architecture, nc=len(bundle.detect.classes), verbose=False)
-    model.names = dict(enumerate(bundle.detect.classes))
+    model = build_model(architecture, bundle.detect.classes)
     check_state(model, bundle.load_weights("detector"), bundle.folder / bundle.weights["detector"].file)
     return model.eval()
+
+
+def build_model(architecture: dict, classes: tuple[str, ...]) -> torch.nn.Module:
+    """ultralytics' model of an architecture, with untrained weights.
+
+    Raises:
+        BundleError: the architecture names what is no layer: ultralytics would look it up, or evaluate it.
+    """
+    from ultralytics.nn.tasks import DetectionModel
+
+    _check_architecture(architecture)
+    model = DetectionModel(cfg=copy.deepcopy(architecture), nc=len(classes), verbose=False)
+    model.names = dict(enumerate(classes))
+    return model
+
+
+def _check_architecture(architecture: dict) -> None:
+    from ultralytics.nn import tasks
+
+    activation = architecture.get("activation")
+    if activation is not None and not _ACTIVATION.fullmatch(str(activation)):  # ultralytics calls eval() with it
+        raise BundleError(f"the detector's activation is {activation!r}", fix=_ARCHITECTURE_FIX)
+    layers = [*architecture["backbone"], *architecture["head"]]
+    for layer in layers:
+        row = layer if isinstance(layer, list) and len(layer) == 4 else [None] * 4
+        space, name = (vars(torch.nn), row[2][3:]) if str(row[2]).startswith("nn.") else (vars(tasks), row[2])
+        kind = space.get(name) if isinstance(name, str) else None
+        is_layer = isinstance(kind, type) and issubclass(kind, torch.nn.Module)
+        if not is_layer or row[1] not in range(_MAX_REPEATS) or len(layers) > _MAX_LAYERS:
+            raise BundleError(f"the detector has the layer {layer!r:.80}", fix=_ARCHITECTURE_FIX)

@@ -20,7 +20,7 @@ class Recognise:
 
     def __init__(self, bundle: Bundle) -> None:
         self._labels = bundle.labels.names
-        self.model = registries().MODELS.build(dict(bundle.recognise.model))
+        self.model = build_model(bundle.recognise.model)
         check_state(self.model, bundle.load_weights("recogniser"), bundle.folder / bundle.weights["recogniser"].file)
         self.model.eval()
 
@@ -29,3 +29,20 @@ class Recognise:
         with torch.no_grad():
             (result,) = self.model.test_step(batch)
         return Prediction(labels=self._labels, scores=result.pred_score.numpy())
+
+
+def build_model(table: dict) -> torch.nn.Module:
+    """MMAction2's model of a `[recognise.model]` table, with untrained weights."""
+    backbone = dict(table["backbone"])
+    if "tcn_ms_cfg" in backbone:
+        backbone["tcn_ms_cfg"] = _branches(backbone["tcn_ms_cfg"])
+    return registries().MODELS.build({**table, "backbone": backbone})
+
+
+def _branches(value: list | str) -> list | tuple | str:
+    """ST-GCN++'s temporal branches: MMAction2 tells them by being tuples, which TOML does not have."""
+    if isinstance(value, str):
+        return value
+    if len(value) == 2 and not any(isinstance(item, list | tuple) for item in value) and isinstance(value[1], int):
+        return tuple(value)
+    return [_branches(item) for item in value]

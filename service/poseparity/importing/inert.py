@@ -1,0 +1,261 @@
+"""Read a checkpoint without running anything in it.
+
+A pickle is a program: it names classes and functions and has them called. Here no name is ever looked up. Plain data
+and torch's tensors are rebuilt by the code below; whatever else a pickle names becomes a `Recorded`, which keeps what
+it would have been called with. Names that no checkpoint has a use for are refused.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import pickletools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .archive import Archive
+
+_STORAGES = {
+    "FloatStorage": torch.float32,
+    "HalfStorage": torch.float16,
+    "DoubleStorage": torch.float64,
+    "BFloat16Storage": torch.bfloat16,
+    "LongStorage": torch.int64,
+    "IntStorage": torch.int32,
+    "ShortStorage": torch.int16,
+    "CharStorage": torch.int8,
+    "ByteStorage": torch.uint8,
+    "BoolStorage": torch.bool,
+}
+# Not what keeps us safe (nothing is looked up), but what tells a checkpoint from an attack on whoever else reads it.
+_HOSTILE_PACKAGES = {
+    "os", "posix", "nt", "sys", "subprocess", "pty", "commands", "multiprocessing", "shutil", "socket", "urllib",
+    "requests", "webbrowser", "ctypes", "importlib", "runpy", "pkgutil", "zipimport", "pip", "code", "codeop", "timeit",
+    "pdb", "bdb", "marshal", "pickle", "_pickle", "dill", "cloudpickle",
+}  # fmt: skip
+_HOSTILE_BUILTINS = {
+    "eval", "exec", "compile", "open", "input", "breakpoint", "__import__", "getattr", "setattr", "delattr", "globals",
+    "locals", "vars",
+}  # fmt: skip
+# What unpickling a malformed or a malicious stream raises, with nothing but our own stand-ins in it.
+_MALFORMED = (
+    pickle.UnpicklingError,
+    TypeError,
+    AttributeError,
+    ValueError,
+    LookupError,
+    EOFError,
+    RecursionError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+)
+
+
+class Recorded:
+    """An object that was not made: the name of its class or function, and what it would have been made from.
+
+    Attributes:
+        origin: "module.name", as the pickle spells it.
+        args, kwargs: what the class or function would have been called with.
+        state: what it would have been filled with; None when nothing.
+        entries: list items, or pairs of key and value, that would have been added.
+    """
+
+    origin = ""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Recorded:
+        self = super().__new__(cls)
+        self.args, self.kwargs, self.state, self.entries = args, kwargs, None, []
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self.entries.append((key, value))
+
+    def append(self, value: Any) -> None:
+        self.entries.append(value)
+
+    def __repr__(self) -> str:
+        return f"<{self.origin}, not made>"
+
+
+class _Mapping(dict):
+    """Stands for OrderedDict: a dict that takes no attributes from a pickle (state dicts carry `_metadata`)."""
+
+    __slots__ = ()
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+class _Function:
+    """One of our own functions, in a wrapper that a pickle cannot change."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Callable) -> None:
+        object.__setattr__(self, "_call", call)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._call(*args)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise pickle.UnpicklingError(f"it sets {name!r} of a function")
+
+
+@dataclass(frozen=True)
+class _StorageType:
+    dtype: torch.dtype
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it sets the state of a storage type")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes:
+        content: dicts, lists, numbers, strings, tensors and `Recorded`.
+        recorded: "module.name" of all that was recorded and not made, sorted.
+    """
+
+    path: Path
+    content: Any
+    recorded: tuple[str, ...]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a file that torch.save wrote (torch 1.6 and later).
+
+    Raises:
+        ImportRefused: it is no such file, it is damaged, or it names what only an attack needs.
+    """
+    with Archive(Path(path)) as archive:
+        program = archive.pickle()
+        try:
+            _check_program(program)
+            reader = _Reader(program, archive)
+            content = reader.load()
+        except _MALFORMED as error:
+            raise archive.refused(f"holds a pickle that is no plain checkpoint: {error}") from error
+    return Checkpoint(Path(path), content, tuple(sorted(reader.recorded)))
+
+
+def _check_program(program: bytes) -> None:
+    """Refuse what makes the unpickler itself allocate more than the file is large, and copyreg's codes for classes."""
+    for opcode, argument, _ in pickletools.genops(program):
+        if opcode.name.startswith("EXT"):
+            raise pickle.UnpicklingError("it names a class by a number")
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(program):
+            raise pickle.UnpicklingError(f"it remembers an object under number {argument}")
+
+
+class _Reader(pickle.Unpickler):
+    def __init__(self, program: bytes, archive: Archive) -> None:
+        super().__init__(io.BytesIO(program))
+        self._archive = archive
+        self.recorded: dict[str, type[Recorded]] = {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Ours, or a stand-in; nothing is imported."""
+        module = "builtins" if module == "__builtin__" else module
+        if known := _KNOWN.get((module, name)):
+            return known
+        origin = f"{module}.{name}"
+        builtin = module == "builtins" and name.split(".")[0] in _HOSTILE_BUILTINS
+        if builtin or module.split(".")[0] in _HOSTILE_PACKAGES:
+            raise self._archive.refused(
+                f"names {origin}, which would run in whatever reads it with torch.load; nothing was run here",
+                fix="do not use this file, and do not load it with anything else: ask where it came from",
+            )
+        if origin not in self.recorded:
+            self.recorded[origin] = type("Recorded", (Recorded,), {"origin": origin})
+        return self.recorded[origin]
+
+    def persistent_load(self, pid: Any) -> torch.Tensor:
+        """The storages: ("storage", type, key, device, count)."""
+        if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"):
+            raise pickle.UnpicklingError("it refers to something outside that is no storage")
+        _, kind, key, _, count = pid
+        if not isinstance(kind, _StorageType) or not (isinstance(key, str) and key.isdecimal() and key.isascii()):
+            raise pickle.UnpicklingError(f"it refers to a storage {key!r} of a type unknown to us")
+        if type(count) is not int or count < 0:
+            raise pickle.UnpicklingError(f"it says that storage {key!r} holds {count!r} values")
+        return self._archive.storage(key, kind.dtype, count)
+
+
+def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> torch.Tensor:
+    """torch._utils._rebuild_tensor_v2: a view of a storage, never larger than it."""
+    numbers = (offset, *size, *stride)
+    if not isinstance(storage, torch.Tensor) or any(type(number) is not int or number < 0 for number in numbers):
+        raise pickle.UnpicklingError(f"it has a tensor of size {size!r}, stride {stride!r}, offset {offset!r}")
+    count = 1
+    for length in size:
+        count *= length
+    if count > storage.numel() or len(size) != len(stride) or len(size) > 16:
+        raise pickle.UnpicklingError(f"it has a tensor of size {size!r} in a storage of {storage.numel()} values")
+    return storage.as_strided(size, stride, offset)
+
+
+def _parameter(data: Any, *_: Any) -> torch.Tensor:
+    if not isinstance(data, torch.Tensor):
+        raise pickle.UnpicklingError("it has a parameter that is no tensor")
+    return data
+
+
+def _size(values: Any = ()) -> tuple:
+    return tuple(values)
+
+
+_KNOWN: dict[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): _Mapping,
+    ("builtins", "dict"): _Mapping,
+    ("builtins", "set"): set,
+    ("builtins", "frozenset"): frozenset,
+    ("torch", "Size"): _Function(_size),
+    ("torch._utils", "_rebuild_tensor"): _Function(_tensor),
+    ("torch._utils", "_rebuild_tensor_v2"): _Function(_tensor),
+    ("torch._utils", "_rebuild_parameter"): _Function(_parameter),
+    ("torch._utils", "_rebuild_parameter_with_state"): _Function(_parameter),
+    **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGES.items()},
+}
+
+
+def tensors_of_module(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """The state dict of a recorded torch.nn.Module: names and tensors in the order of torch.
+
+    Raises:
+        ValueError: an object in it is no module, or it is nested more than 64 deep.
+    """
+    yield from _tensors(module, "", 0)
+
+
+def _tensors(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
+    state = module.state if isinstance(module, Recorded) else None
+    if not isinstance(state, dict) or depth > 64:
+        raise ValueError(f"{prefix or 'the model'} is {module!r}, expected a module of torch")
+    volatile = state.get("_non_persistent_buffers_set") or ()
+    for table in ("_parameters", "_buffers"):
+        for name, value in _entries(state, table, prefix):
+            if isinstance(value, torch.Tensor) and not (table == "_buffers" and name in volatile):
+                yield prefix + name, value
+            elif value is not None and not isinstance(value, torch.Tensor):
+                raise ValueError(f"{prefix}{name} is {value!r}, expected a tensor")
+    for name, child in _entries(state, "_modules", prefix):
+        if child is not None:
+            yield from _tensors(child, f"{prefix}{name}.", depth + 1)
+
+
+def _entries(state: dict, table: str, prefix: str) -> Iterator[tuple[str, Any]]:
+    entries = state.get(table) or {}
+    if not isinstance(entries, dict) or not all(isinstance(name, str) for name in entries):
+        raise ValueError(f"{prefix}{table} is no dict of names")
+    yield from entries.items()

@@ -1,0 +1,78 @@
+"""`--set SECTION.KEY=VALUE`: the one way to change a parameter of an imported bundle."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..bundle import (
+    CropParameters,
+    DetectParameters,
+    InterpolateParameters,
+    NormaliseParameters,
+    PoseParameters,
+    TrimParameters,
+    first_problem,
+)
+from ..errors import ImportRefused
+
+_SECTIONS = {
+    "detect": DetectParameters,
+    "crop": CropParameters,
+    "pose": PoseParameters,
+    "interpolate": InterpolateParameters,
+    "trim": TrimParameters,
+    "normalise": NormaliseParameters,
+}
+# They belong to the weights, and come from the same files as those.
+_FROM_FILES = {
+    ("detect", "architecture"),
+    ("detect", "classes"),
+    ("detect", "person_class"),
+    ("pose", "network"),
+    ("normalise", "transforms"),
+}
+
+
+def parse(settings: list[str]) -> dict[str, dict[str, Any]]:
+    """["crop.padding=0.10"] to {"crop": {"padding": 0.1}}. A value is TOML; a bare word is a string.
+
+    Raises:
+        ImportRefused: no such parameter, or it is given twice.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        section, _, key = name.strip().partition(".")
+        known = settable(section)
+        if not sign or key not in known:
+            names = ", ".join(f"{section}.{key}" for key in known) or ", ".join(f"{section}." for section in _SECTIONS)
+            raise ImportRefused(f"--set {setting}: no such parameter, expected SECTION.KEY=VALUE", fix=f"use {names}")
+        if key in tables.setdefault(section, {}):
+            raise ImportRefused(f"--set {section}.{key} is given twice", fix="give it once")
+        tables[section][key] = _value(text.strip())
+    return tables
+
+
+def settable(section: str) -> list[str]:
+    """The keys of a section that may be set."""
+    fields = _SECTIONS[section].model_fields if section in _SECTIONS else ()
+    return [key for key in fields if (section, key) not in _FROM_FILES]
+
+
+def check(tables: dict[str, dict[str, Any]]) -> None:
+    """Refuse a value that its parameter cannot have, before anything is written."""
+    for section, kind in _SECTIONS.items():
+        try:
+            kind.model_validate(tables[section])
+        except ValidationError as error:
+            raise ImportRefused(f"{section}.{first_problem(error)}", fix=f"correct --set {section}....") from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
