@@ -10,12 +10,14 @@ import torch
 import yaml
 
 from ..bundle import check_state
-from ..errors import ImportRefused
+from ..errors import BundleError, ImportRefused
 from ..stages.detect import build_model
 from .inert import Checkpoint, Recorded, read_checkpoint, tensors_of_module
 
 _MODEL = "ultralytics.nn.tasks.DetectionModel"
 _PERSON = "person"
+# What ultralytics calls COCO's 80 classes in a model that was made from a YAML file and never trained on a data set.
+_UNNAMED = tuple(map(str, range(80)))
 _EVERY_CHECKPOINT = "import a detection model that ultralytics saved (yolov8*, yolo11*)"
 # What parsing an architecture raises, in ultralytics and in torch, when it is not one.
 _BUILD_ERRORS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, NameError, RuntimeError)
@@ -30,6 +32,7 @@ class Detector:
         classes: their names, by index.
         state: parameter name to float32 tensor.
         licence: as the file says, None where it does not.
+        notes: what was assumed, one line each.
     """
 
     architecture: str
@@ -37,6 +40,7 @@ class Detector:
     person_class: int
     state: dict[str, torch.Tensor]
     licence: str | None
+    notes: tuple[str, ...]
 
 
 def read_detector(path: Path) -> Detector:
@@ -49,6 +53,7 @@ def read_detector(path: Path) -> Detector:
     checkpoint = read_checkpoint(path)
     model = _recorded_model(checkpoint)
     classes = _classes(model.state.get("names"), path)
+    unnamed = classes == _UNNAMED
     try:
         tensors = dict(tensors_of_module(model))
     except ValueError as error:
@@ -60,9 +65,10 @@ def read_detector(path: Path) -> Detector:
     return Detector(
         architecture=yaml.safe_dump(architecture, sort_keys=False, default_flow_style=None, allow_unicode=True),
         classes=classes,
-        person_class=classes.index(_PERSON),
+        person_class=0 if unnamed else classes.index(_PERSON),
         state=state,
         licence=licence if isinstance(licence, str) else None,
+        notes=(f"{path.name} names none of its 80 classes: class 0 is taken for COCO's person",) if unnamed else (),
     )
 
 
@@ -79,7 +85,7 @@ def _classes(names: Any, path: Path) -> tuple[str, ...]:
     if not isinstance(entries, dict) or list(entries) != list(range(len(entries))):
         raise ImportRefused(f"{path.name} has no names of its classes", fix=_EVERY_CHECKPOINT)
     classes = tuple(map(str, entries.values()))
-    if _PERSON not in classes:
+    if _PERSON not in classes and classes != _UNNAMED:
         raise ImportRefused(
             f"{path.name} finds {', '.join(classes)[:80]}, expected {_PERSON!r} among them",
             fix="import a detector that finds persons, and calls them so",
@@ -108,6 +114,8 @@ def _plain(value: Any, path: Path) -> Any:
 def _built(architecture: dict, classes: tuple[str, ...], path: Path) -> torch.nn.Module:
     try:
         return build_model(architecture, classes)
+    except BundleError as error:
+        raise ImportRefused(f"{path.name}: {error}", fix=error.fix) from error
     except _BUILD_ERRORS as error:
         raise ImportRefused(
             f"ultralytics cannot build the architecture in {path.name}: {type(error).__name__}: {error}",

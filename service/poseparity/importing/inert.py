@@ -33,9 +33,9 @@ _STORAGES = {
 }
 # Not what keeps us safe (nothing is looked up), but what tells a checkpoint from an attack on whoever else reads it.
 _HOSTILE_PACKAGES = {
-    "os", "posix", "nt", "sys", "subprocess", "pty", "commands", "multiprocessing", "shutil", "socket", "urllib",
-    "requests", "webbrowser", "ctypes", "importlib", "runpy", "pkgutil", "zipimport", "pip", "code", "codeop", "timeit",
-    "pdb", "bdb", "marshal", "pickle", "_pickle", "dill", "cloudpickle",
+    "os", "posix", "nt", "sys", "io", "_io", "subprocess", "pty", "commands", "multiprocessing", "shutil", "socket",
+    "urllib", "requests", "webbrowser", "ctypes", "importlib", "runpy", "pkgutil", "zipimport", "pip", "code", "codeop",
+    "timeit", "pdb", "bdb", "marshal", "pickle", "_pickle", "dill", "cloudpickle",
 }  # fmt: skip
 # Without getattr: mmengine's HistoryBuffer pickles its methods as getattr(HistoryBuffer, "mean").
 _HOSTILE_BUILTINS = {"eval", "exec", "compile", "open", "input", "breakpoint", "__import__", "setattr", "globals"}

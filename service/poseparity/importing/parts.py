@@ -53,7 +53,11 @@ def detector_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
         "person_class": detector.person_class,
         **DETECT,
     }
-    return Part({"detect": table}, lambda folder: _write_detector(folder, detector, path, detector.licence or licence))
+    return Part(
+        {"detect": table},
+        lambda folder: _write_detector(folder, detector, path, detector.licence or licence),
+        detector.notes,
+    )
 
 
 def pose_part(like: Bundle | None) -> Part:

@@ -52,7 +52,11 @@ def read_recogniser(config: Path, checkpoint: Path, labels: tuple[str, ...]) -> 
         ImportRefused: something in them is not supported or does not fit; nothing of the checkpoint was run.
         BundleError: the weights do not fit the model.
     """
-    content = read_config(config)
+    return fit(read_config(config), checkpoint, labels)
+
+
+def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recogniser:
+    """`read_recogniser` once the config is plain data."""
     model, transforms = _model(content), _transforms(content)
     _check_fit(model, transforms, labels)
     state, notes = state_of(read_checkpoint(checkpoint))
@@ -80,10 +84,10 @@ def _model(content: TestConfig) -> dict:
     # MMAction2's init_recognizer takes no pretrained weights either, and the loss has no part in a score.
     backbone = {name: value for name, value in model["backbone"].items() if name not in ("pretrained", "init_cfg")}
     head = {name: value for name, value in model["cls_head"].items() if name not in ("loss_cls", "init_cfg")}
+    rest = {name: value for name, value in model.items() if name not in ("backbone", "cls_head")}
     models = registries().MODELS
     return {
-        **_without_none(model, models.get("RecognizerGCN"), "model"),
-        "type": "RecognizerGCN",
+        **_without_none(rest, models.get("RecognizerGCN"), "model"),
         "backbone": _without_none(backbone, models.get("STGCN"), "model.backbone"),
         "cls_head": _without_none(head, models.get("GCNHead"), "model.cls_head"),
     }
@@ -126,7 +130,7 @@ def _without_none(table: dict, kind: type, where: str) -> dict:
 def _refuse_nested_none(value: object, where: str) -> None:
     children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, child in children:
-        if child is None and where.count(".") > 1:
+        if child is None:
             raise _none(f"{where}.{name}")
         _refuse_nested_none(child, f"{where}.{name}")
 

@@ -1,0 +1,205 @@
+"""`poseparity bundle import` on what MMAction2's own training wrote: the scores are MMAction2's, bit for bit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poseparity.bundle import load_bundle
+from poseparity.errors import ImportRefused
+from poseparity.importing.assemble import Request, import_bundle
+from poseparity.importing.config import read_config
+from poseparity.pipeline import Pipeline
+from poseparity.records import Size, Skeleton
+from poseparity.settings import load_settings
+from poseparity.stages._mmaction2 import registries
+from poseparity.startup import load_pipeline
+from tests.conftest import DEMO_BUNDLE, ROOT
+from tests.mmaction2_run import LABELS, TrainingRun, run_of
+
+POSEPARITY = Path(sys.executable).with_name("poseparity")
+FRAME = Size(1920, 1080)
+MODELS = [("stgcn", "j"), ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")]
+
+
+@pytest.fixture(scope="session")
+def training_runs(tmp_path_factory) -> Path:
+    """All four models, trained by MMAction2 in a process of its own."""
+    folder = tmp_path_factory.mktemp("mmaction2")
+    subprocess.run([sys.executable, "-m", "tests.mmaction2_run", folder], cwd=ROOT, check=True, timeout=300)
+    return folder
+
+
+def scores_of_mmaction2(run: TrainingRun, kept: Skeleton) -> np.ndarray:
+    """MMAction2's own way from config, checkpoint and poses to scores."""
+    registries()
+    from mmaction.apis import inference_skeleton, init_recognizer
+
+    model = init_recognizer(str(run.config), str(run.checkpoint), device="cpu")
+    poses = [{"keypoints": frame[None, :, :2], "keypoint_scores": frame[None, :, 2]} for frame in kept.keypoints]
+    size = kept.frame_size
+    return inference_skeleton(model, poses, (size.height, size.width)).pred_score.numpy()
+
+
+@pytest.fixture
+def trusted(monkeypatch):
+    """torch refuses mmengine's checkpoints unless it is told that they are ours; the import needs no such trust."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+
+
+def request_for(run: TrainingRun, output: Path, **changes) -> Request:
+    values = {
+        "output": output,
+        "name": "mine",
+        "version": "1",
+        "licence": "CC0-1.0",
+        "recogniser_config": run.config,
+        "recogniser_checkpoint": run.checkpoint,
+        "labels": LABELS,
+        "like": DEMO_BUNDLE,
+    }
+    return Request(**{**values, **changes})
+
+
+@pytest.fixture(scope="session")
+def answer_on_the_clip(demo_clip, demo_result):
+    """What MMAction2 says of the demo clip: the bundle is held to that, whether eight skeletons taught it or not."""
+
+    def answer(run: TrainingRun) -> str:
+        return LABELS[int(scores_of_mmaction2(run, demo_result.kept).argmax())]
+
+    return answer
+
+
+def check_golf(pipeline: Pipeline, run: TrainingRun, content: bytes) -> None:
+    result = pipeline.run_csv(content, frame_size=FRAME)
+    assert result.skeleton.frame_count == 179
+    assert scores_of_mmaction2(run, result.kept).tobytes() == result.prediction.scores.tobytes()
+
+
+@pytest.mark.parametrize("model, feature", [pytest.param(*MODELS[0]), *(pytest.param(*m, marks=pytest.mark.slow)
+                                                                      for m in MODELS[1:])])  # fmt: skip
+def test_scores_are_those_of_mmaction2(model, feature, training_runs, tmp_path, demo_clip, answer_on_the_clip,
+                                       real_data, trusted):  # fmt: skip
+    run = run_of(training_runs, model, feature)
+    request = request_for(run, tmp_path / "bundle", clip=demo_clip, clip_label=answer_on_the_clip(run))
+    notes = import_bundle(request)
+    assert any("message_hub" in note and "ema_state_dict" in note for note in notes)
+    pipeline = load_pipeline(load_settings(bundle=tmp_path / "bundle"))
+    result = pipeline.run_video(demo_clip)
+    assert scores_of_mmaction2(run, result.kept).tobytes() == result.prediction.scores.tobytes()
+    check_golf(pipeline, run, (real_data / "golf/skeleton2d.csv").read_bytes())
+
+
+def test_one_command(training_runs, tmp_path, demo_clip, demo_result, answer_on_the_clip, trusted):
+    run = run_of(training_runs, "stgcn", "j")
+    label, output = answer_on_the_clip(run), tmp_path / "bundle"
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(LABELS))
+    done = subprocess.run(
+        [
+            POSEPARITY, "bundle", "import", output, "--name", "golf", "--licence", "CC0-1.0", "--labels", labels,
+            "--recogniser-config", run.config, "--recogniser-checkpoint", run.checkpoint, "--like", DEMO_BUNDLE,
+            "--clip", demo_clip, "--clip-label", label, "--set", "crop.padding=0.10",
+        ],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "the config is Python and is run in a process of its own: import only configs that you trust" in done.stdout
+    assert f"the clip is recognised as '{label}'" in done.stdout
+    bundle = load_bundle(output)
+    assert bundle.crop.padding == 0.10
+    assert bundle.labels.names == LABELS
+    assert bundle.detect == load_bundle(DEMO_BUNDLE).detect
+    assert {path.name for path in tmp_path.iterdir()} == {"bundle", "labels.txt"}
+
+
+def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_path, demo_clip, answer_on_the_clip,
+                                                          trusted):  # fmt: skip
+    run = run_of(training_runs, "stgcn", "j")
+    wrong = next(label for label in LABELS if label != answer_on_the_clip(run))
+    with pytest.raises(ImportRefused, match=f"the clip is recognised as .* expected '{wrong}'"):
+        import_bundle(request_for(run, tmp_path / "bundle", clip=demo_clip, clip_label=wrong))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"output": Path(__file__)}, "exists"),
+        ({"output": Path("/nowhere/bundle")}, "is no folder"),
+        ({"name": "My Model"}, "the name is"),
+        ({"like": None}, "no clip is given"),
+        ({"clip": Path(__file__)}, "one of --clip and --clip-label"),
+        ({"clip": Path("/nowhere.mp4"), "clip_label": "squat"}, "is no file"),
+        ({"clip": Path(__file__), "clip_label": "juggle"}, "the clip's label is 'juggle'"),
+        ({"clip": Path(__file__), "clip_label": "squat", "like": None}, "no pose network is given"),
+        ({"labels": ("a", "b")}, "the clip's label is 'golf_swing', the model's labels are a, b"),
+        ({"settings": ("crop.padding=-1",)}, "crop.padding: .*found -1"),
+    ],
+)
+def test_a_request_that_cannot_be_met(changes, words, training_runs, tmp_path):
+    with pytest.raises(ImportRefused, match=words) as error:
+        changes = {"output": tmp_path / "bundle", **changes}
+        import_bundle(request_for(run_of(training_runs, "stgcn", "j"), **changes))
+    assert error.value.fix
+    assert list(tmp_path.iterdir()) == []
+
+
+OWN_TRANSFORM = """
+import importlib
+theirs = importlib.import_module('mmaction.datasets.transforms').PreNormalize2D
+importlib.import_module('mmaction.registry').TRANSFORMS.register_module(
+    name='PreNormalize2D', force=True, module=type('MeanCentre', (theirs,), {}))
+del theirs
+"""
+PATCHED = """
+import importlib
+importlib.import_module('mmaction.datasets.transforms').PreNormalize2D.transform = lambda self, results: results
+"""
+
+
+@pytest.mark.parametrize(
+    "addition, words",
+    [
+        (OWN_TRANSFORM, "replaces PreNormalize2D of MMAction2 by code of its own"),
+        (PATCHED, "replaces PreNormalize2D of MMAction2 by code of its own"),
+        ("custom_imports = dict(imports=['my_transforms'])", r"\(custom_imports\): \['my_transforms'\]"),
+        ("import pathlib\nmodel['backbone']['type'] = pathlib.Path", "model.backbone.type is pathlib.Path"),
+        ("default_scope = 'mine'", "default_scope is 'mine'"),
+        ("test_pipeline = test_pipeline[1:]", "test_pipeline and test_dataloader.dataset.pipeline differ"),
+        ("model = None", "has no model"),
+        ("x = 1 / 0", "cannot be evaluated: ZeroDivisionError"),
+        ("_base_ = ['absent.py']", "cannot be evaluated: FileNotFoundError"),
+    ],
+)
+def test_a_config_with_code_of_its_own_is_refused_by_name(training_runs, tmp_path, addition, words):
+    config = tmp_path / "config.py"
+    config.write_text(run_of(training_runs, "stgcn", "j").config.read_text() + "\n" + addition)
+    with pytest.raises(ImportRefused, match=words) as error:
+        read_config(config)
+    assert error.value.fix
+
+
+def test_a_config_runs_in_another_process(training_runs, tmp_path):
+    config, trace = tmp_path / "config.py", tmp_path / "pid"
+    code = f"import os\nimport pathlib\npathlib.Path({str(trace)!r}).write_text(str(os.getpid()))\ndel os, pathlib\n"
+    config.write_text(code + run_of(training_runs, "stgcn", "j").config.read_text())
+    read_config(config)
+    assert int(trace.read_text()) != os.getpid()
+
+
+def test_an_img_shape_of_the_config_needs_a_decision(training_runs, tmp_path):
+    run = run_of(training_runs, "stgcn", "j")
+    config = tmp_path / "config.py"
+    shaped = run.config.read_text().replace("type='PreNormalize2D'", "type='PreNormalize2D', img_shape=(1080, 1920)")
+    config.write_text(shaped)
+    changed = TrainingRun(config, run.checkpoint)
+    with pytest.raises(ImportRefused, match="counts only where annotations have no img_shape") as error:
+        import_bundle(request_for(changed, tmp_path / "bundle"))
+    assert "--set normalise.reference=" in error.value.fix

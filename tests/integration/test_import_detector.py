@@ -1,0 +1,144 @@
+"""A detector that ultralytics saved: the boxes are those of ultralytics' own predict, to the bit."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import torch
+
+from poseparity.bundle import DetectParameters
+from poseparity.errors import ImportRefused
+from poseparity.importing.detector import read_detector
+from poseparity.importing.manifest import weights_entry
+from poseparity.importing.parts import detector_part
+from poseparity.stages import detect
+from poseparity.stages.decode import frames
+
+CONFIDENCE = 1e-5  # the weights are random: with a usual confidence nothing would be found, and nothing compared
+
+
+@pytest.fixture(scope="module")
+def save(tmp_path_factory):
+    """Write an official architecture with random weights as ultralytics' own save does; returns the file."""
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    from ultralytics import YOLO
+
+    def save(name: str, **attributes):
+        path = tmp_path_factory.mktemp(name) / f"{name}.pt"
+        torch.manual_seed(3)
+        yolo = YOLO(f"{name}.yaml")
+        for key, value in attributes.items():
+            setattr(yolo.model, key, value)
+        yolo.save(path)
+        return path
+
+    return save
+
+
+@pytest.fixture(scope="module")
+def some_frames(pipeline, demo_clip):
+    """Two frames of the demo clip, decoded as the pipeline decodes them."""
+    video = pipeline.stages[0](type("File", (), {"path": demo_clip})())
+    return [frame for _, frame in frames(video, wanted=frozenset({0, video.frame_count // 2}))]
+
+
+@pytest.fixture(scope="module")
+def official_boxes():
+    """ultralytics' own predict on its own file, one frame a call as in the pipeline."""
+    from ultralytics import YOLO
+
+    def predict(path, images) -> list[np.ndarray]:
+        options = {"imgsz": 640, "conf": CONFIDENCE, "iou": 0.7, "classes": [0], "device": "cpu", "verbose": False}
+        yolo = YOLO(path)
+        yolo.predictor = official_predictor(yolo, options)
+        return [yolo.predictor([image])[0].boxes.data.numpy() for image in images]
+
+    return predict
+
+
+def official_predictor(yolo, options: dict):
+    """What YOLO.predict builds, without its warm-up, which imports torchvision; see stages/detect.py."""
+    predictor = yolo.task_map["detect"]["predictor"](
+        overrides={**options, "mode": "predict", "save": False, "channels_last": False}
+    )
+    predictor.setup_model(model=yolo.model, verbose=False)
+    predictor.done_warmup = True
+    return predictor
+
+
+def imported(path, demo_bundle, folder):
+    """The demo bundle with the imported detector in the place of its own."""
+    part = detector_part(path, None, "none")
+    weights = {**demo_bundle.weights}
+    for name, entry in part.write(folder).items():
+        weights[name] = demo_bundle.weights[name].model_copy(update=entry)
+    table = DetectParameters(**{**part.tables["detect"], "confidence": CONFIDENCE})
+    return demo_bundle.model_copy(update={"folder": folder, "detect": table, "weights": weights})
+
+
+@pytest.mark.parametrize("name", ["yolov8n", "yolo11n"])
+def test_boxes_are_those_of_ultralytics(name, save, some_frames, official_boxes, demo_bundle, tmp_path):
+    path = save(name)
+    bundle = imported(path, demo_bundle, tmp_path)
+    assert bundle.detect.person_class == 0
+    assert len(bundle.detect.classes) == 80
+    assert "AGPL-3.0" in bundle.weights["detector"].licence
+    expected = official_boxes(path, some_frames)
+    stage = detect.Detect(bundle)
+    for image, boxes in zip(some_frames, expected, strict=True):
+        found, confidences = stage._detect(image)
+        assert len(boxes) > 0
+        assert found.tobytes() == np.ascontiguousarray(boxes[:, :4]).tobytes()
+        assert confidences.tobytes() == np.ascontiguousarray(boxes[:, 4]).tobytes()
+
+
+def test_the_person_is_found_by_its_name(save):
+    names = {index: "person" if index == 7 else f"thing {index}" for index in range(80)}
+    detector = read_detector(save("yolov8n", names=names))
+    assert detector.person_class == 7
+    assert detector.notes == ()
+    assert read_detector(save("yolov8n")).notes
+
+
+def test_weights_are_the_half_precision_ones_as_float32(save, tmp_path):
+    path = save("yolov8n")
+    detector = read_detector(path)
+    assert {value.dtype for value in detector.state.values()} == {torch.float32, torch.int64}
+    part = detector_part(path, None, "none")
+    entry = part.write(tmp_path)["detector"]
+    assert entry == weights_entry(tmp_path / "detector.safetensors", source="yolov8n.pt", licence=entry["licence"])
+
+
+def test_an_activation_is_code_and_is_refused(save, tmp_path):
+    canary = tmp_path / "canary"
+    path = save("yolov8n")
+    content = torch.load(path, weights_only=False)
+    content["model"].yaml["activation"] = f"__import__('pathlib').Path({str(canary)!r}).touch()"
+    torch.save(content, path)
+    with pytest.raises(ImportRefused, match="the detector's activation is"):
+        read_detector(path)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    "attributes, words",
+    [
+        ({"names": {0: "cat"}}, "yolov8n.pt finds cat, expected 'person' among them"),
+        ({"names": {0: "person"}}, "does not fit its model: .* has shape"),
+        ({"yaml": None}, "does not say what architecture it has"),
+        ({"yaml": {"backbone": [[-1, 1, "parse_model", []]], "head": []}}, r"the layer \[-1, 1, 'parse_model', \[\]\]"),
+        ({"yaml": {"backbone": [[-1, 10**9, "Conv", [8]]], "head": []}}, "the layer"),
+    ],
+)
+def test_a_model_that_does_not_fit(save, attributes, words):
+    with pytest.raises((ImportRefused, detect.BundleError), match=words) as error:
+        read_detector(save("yolov8n", **attributes))
+    assert error.value.fix
+
+
+def test_no_detector(tmp_path):
+    torch.save({"model": {"a": torch.zeros(1)}}, tmp_path / "x.pt")
+    with pytest.raises(ImportRefused, match=r"expected ultralytics\.nn\.tasks\.DetectionModel"):
+        read_detector(tmp_path / "x.pt")

@@ -1,0 +1,211 @@
+"""What `bundle import` takes from a config and a checkpoint, and each thing that it refuses, by name."""
+
+from __future__ import annotations
+
+import copy
+import tomllib
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from poseparity.errors import BundleError, ImportRefused
+from poseparity.importing import manifest, overrides
+from poseparity.importing.command import read_labels
+from poseparity.importing.config import TestConfig
+from poseparity.importing.inert import Checkpoint, read_checkpoint
+from poseparity.importing.recogniser import fit, state_of
+from poseparity.stages.recognise import build_model
+
+LABELS = ("golf_swing", "other")
+MODEL = {
+    "type": "RecognizerGCN",
+    "backbone": {
+        "type": "STGCN",
+        "base_channels": 8,
+        "num_stages": 2,
+        "inflate_stages": [2],
+        "down_stages": [2],
+        "graph_cfg": {"layout": "coco", "mode": "stgcn_spatial"},
+    },
+    "cls_head": {"type": "GCNHead", "num_classes": 2, "in_channels": 16},
+}
+PIPELINE = [
+    {"type": "PreNormalize2D"},
+    {"type": "GenSkeFeat", "dataset": "coco", "feats": ["j"]},
+    {"type": "UniformSampleFrames", "clip_len": 8, "num_clips": 2, "test_mode": True},
+    {"type": "PoseDecode"},
+    {"type": "FormatGCNInput", "num_person": 2},
+    {"type": "PackActionInputs"},
+]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("checkpoint") / "epoch_1.pth"
+    torch.save({"state_dict": build_model(MODEL).state_dict(), "meta": {"epoch": 1}}, path)
+    return path
+
+
+def config(**changes) -> TestConfig:
+    """The config above with `__`-separated places changed: model__neck, pipeline__1__dataset."""
+    content = {"model": copy.deepcopy(MODEL), "pipeline": copy.deepcopy(PIPELINE)}
+    for place, value in changes.items():
+        *path, last = [int(part) if part.isdecimal() else part for part in place.split("__")]
+        table = content
+        for part in path:
+            table = table[part]
+        table[last] = value
+    return TestConfig(**content)
+
+
+def test_what_fits_is_taken(checkpoint):
+    found = fit(config(), checkpoint, LABELS)
+    assert found.transforms == PIPELINE
+    assert found.model == MODEL
+    assert "left out of epoch_1.pth: meta" in found.notes
+
+
+def test_what_has_no_part_in_scoring_is_left_out(checkpoint):
+    changed = config(
+        model__train_cfg={"x": None},
+        model__test_cfg=None,
+        model__cls_head__loss_cls={"type": "TheirLoss"},
+        model__backbone__init_cfg=None,
+        model__backbone__pretrained="x.pth",
+    )
+    assert fit(changed, checkpoint, LABELS).model == MODEL
+
+
+def without(name: str) -> list[dict]:
+    return [step for step in PIPELINE if step["type"] != name]
+
+
+@pytest.mark.parametrize("optional", ["PreNormalize2D", "GenSkeFeat"])
+def test_a_pipeline_may_lack_what_is_optional(checkpoint, optional):
+    assert fit(config(pipeline=without(optional)), checkpoint, LABELS).transforms == without(optional)
+
+
+REFUSALS = {
+    "another recognizer": ({"model__type": "Recognizer3D"}, "model is 'Recognizer3D', expected 'RecognizerGCN'"),
+    "another backbone": ({"model__backbone__type": "AAGCN"}, "model.backbone is 'AAGCN', expected 'STGCN'"),
+    "another head": ({"model__cls_head": None}, "model.cls_head is None, expected 'GCNHead'"),
+    "a neck": ({"model__neck": {"type": "TPN"}}, "model.neck is set"),
+    "openpose": ({"model__backbone__graph_cfg__layout": "openpose"}, "'openpose' with 18 joints"),
+    "ntu": ({"model__backbone__graph_cfg__layout": "nturgb+d"}, r"the graph is 'nturgb\+d', expected 'coco' with 17"),
+    "labels": ({"model__cls_head__num_classes": 60}, "the model has 60 classes, 2 labels are given"),
+    "features": ({"pipeline__1__feats": ["j", "b"]}, r"in_channels=3, the features \['j', 'b'\] give 6"),
+    "unknown feature": ({"pipeline__1__feats": ["x"]}, r"feats=\['x'\]"),
+    "other joints": ({"pipeline__1__dataset": "openpose"}, "GenSkeFeat has dataset='openpose', expected 'coco'"),
+    "random frames": ({"pipeline__2__test_mode": False}, "no test_mode=True"),
+    "own transform": ({"pipeline__0__type": "MeanCentre"}, "the transform 'MeanCentre', which bundles do not run"),
+    "theirs, not ours": ({"pipeline__0__type": "PoseCompact"}, "the transform 'PoseCompact'"),
+    "twice": ({"pipeline__1__type": "PreNormalize2D"}, "holds PreNormalize2D twice"),
+    "absent": ({"pipeline": without("PoseDecode")}, "lacks PoseDecode"),
+    "order": ({"pipeline": PIPELINE[::-1]}, "has the order PackActionInputs"),
+    "argument": ({"pipeline__4__people": 2}, "cannot build FormatGCNInput: TypeError"),
+    "None": ({"pipeline__2__clip_len": None}, "UniformSampleFrames.clip_len is None"),
+    "nested None": ({"model__backbone__graph_cfg__max_hop": None}, "graph_cfg.max_hop is None"),
+    "model argument": ({"model__backbone__colour": 2}, "cannot build the model: .*colour"),
+    "people": (
+        {"model__backbone__data_bn_type": "MVC", "pipeline__4__num_person": 1},
+        "num_person=1, the backbone 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_what_does_not_fit_is_refused_in_one_line(checkpoint, name):
+    changes, words = REFUSALS[name]
+    with pytest.raises(ImportRefused, match=words) as error:
+        fit(config(**changes), checkpoint, LABELS)
+    assert error.value.fix
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_another_model_are_refused_by_name(checkpoint):
+    with pytest.raises(BundleError, match=r"epoch_1\.pth does not fit its model: backbone.* has shape"):
+        fit(config(model__backbone__base_channels=4, model__cls_head__in_channels=8), checkpoint, LABELS)
+
+
+A = torch.zeros(1)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"state_dict": {"a": A}, "ema_state_dict": {"a": A + 1}, "optimizer": {"state": {}}},
+        {"state_dict": {"module.a": A}},
+        {"ema_state_dict": {"module.a": A, "steps": A}},
+        {"model_ema": {"module.module.a": A}},
+        {"model": {"a": A}},
+        {"a": A},
+        {"state_dict": {"a": A, "ema_a": A + 1}},
+    ],
+)
+def test_weights_are_found_wherever_they_are_kept(tmp_path, content):
+    torch.save(content, tmp_path / "x.pth")
+    state, _ = state_of(read_checkpoint(tmp_path / "x.pth"))
+    assert state == {"a": A}
+
+
+@pytest.mark.parametrize("content", [[1], {"state_dict": {"a": 1}}, {"meta": {}}, {1: A}])
+def test_no_weights(tmp_path, content):
+    with pytest.raises(ImportRefused, match=r"expected a dict of tensors under one of state_dict"):
+        state_of(Checkpoint(tmp_path / "x.pth", content, ()))
+
+
+keys = st.text(min_size=1, max_size=5)
+scalars = st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(max_size=10)
+values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3))
+
+
+@given(st.dictionaries(keys, values, max_size=5))
+def test_toml_that_is_written_is_read_back_equal(table):
+    assert tomllib.loads(manifest.dump(table)) == table
+
+
+def test_a_type_that_toml_lacks_is_refused():
+    with pytest.raises(TypeError, match="NoneType"):
+        manifest.dump({"a": None})
+
+
+def test_parameters_are_set_in_one_way():
+    settings = ["crop.padding=0.10", "normalise.reference=crop", "detect.image_size = 320"]
+    assert overrides.parse(settings) == {
+        "crop": {"padding": 0.1},
+        "normalise": {"reference": "crop"},
+        "detect": {"image_size": 320},
+    }
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (["crop.pading=1"], "no such parameter"),
+        (["cropping.padding=1"], "no such parameter"),
+        (["crop"], "no such parameter"),
+        (["crop.padding"], "no such parameter"),
+        (["normalise.transforms=[]"], "no such parameter"),
+        (["pose.network={}"], "no such parameter"),
+        (["crop.padding=1", "crop.padding=2"], "given twice"),
+    ],
+)
+def test_a_parameter_that_cannot_be_set(settings, words):
+    with pytest.raises(ImportRefused, match=words) as error:
+        overrides.parse(settings)
+    assert error.value.fix
+
+
+def test_labels_from_a_file_or_from_names(tmp_path):
+    path = tmp_path / "labels.txt"
+    path.write_text("golf swing\nother\n\n")
+    assert read_labels(str(path)) == ("golf swing", "other")
+    assert read_labels("a, b") == ("a", "b")
+
+
+@pytest.mark.parametrize("text, words", [("a", "no file, or has one name"), ("a,,b", "empty name"), ("a,a", "twice")])
+def test_bad_labels(text, words):
+    with pytest.raises(ImportRefused, match=words):
+        read_labels(text)
