@@ -24,7 +24,9 @@ from tests.mmaction2_run import LABELS, TrainingRun, run_of
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 FRAME = Size(1920, 1080)
-MODELS = [("stgcn", "j"), ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")]
+MODELS = [("stgcn", "j"), *(pytest.param(*rest, marks=pytest.mark.slow) for rest in (
+    ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")
+))]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -82,8 +84,7 @@ def check_golf(pipeline: Pipeline, run: TrainingRun, content: bytes) -> None:
     assert scores_of_mmaction2(run, result.kept).tobytes() == result.prediction.scores.tobytes()
 
 
-@pytest.mark.parametrize("model, feature", [pytest.param(*MODELS[0]), *(pytest.param(*m, marks=pytest.mark.slow)
-                                                                      for m in MODELS[1:])])  # fmt: skip
+@pytest.mark.parametrize("model, feature", MODELS)
 def test_scores_are_those_of_mmaction2(model, feature, training_runs, tmp_path, demo_clip, answer_on_the_clip,
                                        real_data, trusted):  # fmt: skip
     run = run_of(training_runs, model, feature)
@@ -119,6 +120,7 @@ def test_one_command(training_runs, tmp_path, demo_clip, demo_result, answer_on_
     assert {path.name for path in tmp_path.iterdir()} == {"bundle", "labels.txt"}
 
 
+@pytest.mark.slow
 def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_path, demo_clip, answer_on_the_clip,
                                                           trusted):  # fmt: skip
     run = run_of(training_runs, "stgcn", "j")
@@ -151,6 +153,8 @@ def test_a_request_that_cannot_be_met(changes, words, training_runs, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+# `_base_` makes a config of the usual kind, whose imports mmengine runs at once; without it they are lazy.
+BASE = "_base_ = []\n"
 OWN_TRANSFORM = """
 import importlib
 theirs = importlib.import_module('mmaction.datasets.transforms').PreNormalize2D
@@ -164,32 +168,39 @@ importlib.import_module('mmaction.datasets.transforms').PreNormalize2D.transform
 """
 
 
+def _slow(*values):
+    """Each config is a process that imports torch and MMAction2: the inner loop runs the first three."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
     "addition, words",
     [
         (OWN_TRANSFORM, "replaces PreNormalize2D of MMAction2 by code of its own"),
         (PATCHED, "replaces PreNormalize2D of MMAction2 by code of its own"),
         ("custom_imports = dict(imports=['my_transforms'])", r"\(custom_imports\): \['my_transforms'\]"),
-        ("import pathlib\nmodel['backbone']['type'] = pathlib.Path", "model.backbone.type is pathlib.Path"),
-        ("default_scope = 'mine'", "default_scope is 'mine'"),
-        ("test_pipeline = test_pipeline[1:]", "test_pipeline and test_dataloader.dataset.pipeline differ"),
-        ("model = None", "has no model"),
-        ("x = 1 / 0", "cannot be evaluated: ZeroDivisionError"),
-        ("_base_ = ['absent.py']", "cannot be evaluated: FileNotFoundError"),
+        _slow("import pathlib\nmodel['backbone']['type'] = pathlib.Path", "model.backbone.type is pathlib.Path"),
+        _slow("default_scope = 'mine'", "default_scope is 'mine'"),
+        _slow("test_pipeline = test_pipeline[1:]", "test_pipeline and test_dataloader.dataset.pipeline differ"),
+        _slow("model = None", "has no model"),
+        _slow("x = 1 / 0", "cannot be evaluated: ZeroDivisionError"),
+        _slow("_base_ = ['absent.py']", "cannot be evaluated: FileNotFoundError"),
     ],
 )
 def test_a_config_with_code_of_its_own_is_refused_by_name(training_runs, tmp_path, addition, words):
     config = tmp_path / "config.py"
-    config.write_text(run_of(training_runs, "stgcn", "j").config.read_text() + "\n" + addition)
+    start = "" if addition.startswith("_base_") else BASE
+    config.write_text(start + run_of(training_runs, "stgcn", "j").config.read_text() + "\n" + addition)
     with pytest.raises(ImportRefused, match=words) as error:
         read_config(config)
     assert error.value.fix
 
 
+@pytest.mark.slow
 def test_a_config_runs_in_another_process(training_runs, tmp_path):
     config, trace = tmp_path / "config.py", tmp_path / "pid"
     code = f"import os\nimport pathlib\npathlib.Path({str(trace)!r}).write_text(str(os.getpid()))\ndel os, pathlib\n"
-    config.write_text(code + run_of(training_runs, "stgcn", "j").config.read_text())
+    config.write_text(BASE + code + run_of(training_runs, "stgcn", "j").config.read_text())
     read_config(config)
     assert int(trace.read_text()) != os.getpid()
 

@@ -13,6 +13,7 @@ from poseparity.errors import ImportRefused
 from poseparity.importing.detector import read_detector
 from poseparity.importing.manifest import weights_entry
 from poseparity.importing.parts import detector_part
+from poseparity.records import VideoFile
 from poseparity.stages import detect
 from poseparity.stages.decode import frames
 
@@ -40,7 +41,7 @@ def save(tmp_path_factory):
 @pytest.fixture(scope="module")
 def some_frames(pipeline, demo_clip):
     """Two frames of the demo clip, decoded as the pipeline decodes them."""
-    video = pipeline.stages[0](type("File", (), {"path": demo_clip})())
+    video = pipeline.stages[0](VideoFile(demo_clip))
     return [frame for _, frame in frames(video, wanted=frozenset({0, video.frame_count // 2}))]
 
 
