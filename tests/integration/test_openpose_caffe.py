@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from poseparity.bundle import PoseParameters, check_state
 from poseparity.errors import BundleError
+from poseparity.importing.parts import pose_part
 from poseparity.openpose import caffe
 from poseparity.openpose.coco import convolutions
 from poseparity.openpose.decode import decode_persons
@@ -135,6 +136,18 @@ def test_conversion_keeps_every_bit_and_says_what_the_file_is(model, tmp_path):
     assert stored.keys() == state.keys()
     assert all(torch.equal(stored[name], state[name]) for name in state)
     assert (source.name, source.bytes, source.official) == (model.path.name, model.path.stat().st_size, False)
+
+
+def test_bundle_import_takes_the_file_as_its_pose_network(model, tmp_path):
+    part = pose_part(model.path, None, "none: made for this test")
+    entry = part.write(tmp_path)["pose"]
+    parameters = PoseParameters(**part.tables["pose"])
+    assert (parameters.net_height, parameters.width_multiple) == (368, 16)
+    state = load_file(tmp_path / entry["file"])
+    (tmp_path / entry["file"]).unlink()
+    check_state(build_network(parameters.network), state, tmp_path / entry["file"])
+    assert (entry["source"], entry["licence"]) == (model.path.name, "none: made for this test")
+    assert "not the official file" in part.notes[0]
 
 
 def test_the_official_file_is_told_by_its_md5(tmp_path, monkeypatch):

@@ -34,6 +34,7 @@ class Request:
     recogniser_checkpoint: Path
     labels: tuple[str, ...]
     detector: Path | None = None
+    pose: Path | None = None
     like: Path | None = None
     clip: Path | None = None
     clip_label: str | None = None
@@ -76,7 +77,7 @@ def _parts(request: Request, like: Bundle | None, changes: dict) -> tuple[list[p
     """All parts of the bundle, and what coordinates are relative to."""
     cheap = [
         parts.clip_part(request.clip, request.clip_label, like, request.labels),
-        parts.pose_part(like),
+        parts.pose_part(request.pose, like, request.licence),
         parts.between_part(like),
         parts.detector_part(request.detector, like, request.licence),
     ]

@@ -22,6 +22,7 @@ def add_parser(actions) -> None:
     action.add_argument("--labels", required=True, metavar="FILE|NAMES",
                         help="a file with one name a line, or NAME,NAME,... in the model's order")  # fmt: skip
     action.add_argument("--detector", type=Path, metavar="FILE.pt", help="saved by ultralytics; nothing in it is run")
+    action.add_argument("--pose", type=Path, metavar="FILE.caffemodel", help="OpenPose's COCO model, pose_iter_440000")
     action.add_argument("--like", type=Path, metavar="DIR", help="bundle that gives the parts that are not given")
     action.add_argument("--clip", type=Path, metavar="FILE", help="video that a service answers before it is ready")
     action.add_argument("--clip-label", metavar="NAME", help="what the clip shows")
@@ -50,6 +51,7 @@ def _run(options: argparse.Namespace) -> int:
             recogniser_checkpoint=options.recogniser_checkpoint,
             labels=labels,
             detector=options.detector,
+            pose=options.pose,
             like=options.like,
             clip=options.clip,
             clip_label=options.clip_label,

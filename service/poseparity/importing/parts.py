@@ -1,7 +1,6 @@
 """What a bundle is put together from: each part brings its tables, and writes its own files.
 
-One function a part, and each takes what was given on the command line or else the bundle of --like. A pose network from
-a file of its own would be one more branch of `pose_part`.
+One function a part, and each takes what was given on the command line or else the bundle of --like.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Any
 
 from ..bundle import Bundle
 from ..errors import ImportRefused
+from ..openpose.caffe import convert, identify
 from .detector import Detector, read_detector
 from .manifest import weights_entry, write_weights
 from .recogniser import Recogniser
@@ -22,6 +22,9 @@ from .recogniser import Recogniser
 # its boxes; confidence and iou are ultralytics' own. Trimming is that of the demo bundle: the service's is not public.
 DETECT = {"image_size": 640, "confidence": 0.25, "iou": 0.7, "sample_share": 0.25}
 CROP = {"padding": 0.15}
+# OpenPose's own input; its thresholds are the defaults of PoseParameters.
+POSE = {"net_height": 368, "width_multiple": 16, "network": {"kind": "coco"}}
+OPENPOSE_LICENCE = "OpenPose: academic or non-profit organization noncommercial research use only"
 INTERPOLATE = {"method": "linear"}
 TRIM = {"threshold": 0.06, "margin": 4, "min_frames": 24}
 
@@ -60,8 +63,19 @@ def detector_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
     )
 
 
-def pose_part(like: Bundle | None) -> Part:
-    return _copied(_needed(like, "pose network", "--like DIR"), "pose", "pose")
+def pose_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
+    """OpenPose's COCO network from its Caffe file comes with OpenPose's parameters, one of --like with those it had."""
+    if path is None:
+        return _copied(_needed(like, "pose network", "--pose FILE.caffemodel or --like DIR"), "pose", "pose")
+    official = identify(path).official
+
+    def write(folder: Path) -> dict[str, Any]:
+        file = folder / "pose.safetensors"
+        convert(path, file)
+        return {"pose": weights_entry(file, source=path.name, licence=OPENPOSE_LICENCE if official else licence)}
+
+    what = "OpenPose's official COCO model" if official else "not the official file: its md5 is another"
+    return Part({"pose": dict(POSE)}, write, (f"pose: {path.name}, {what}",))
 
 
 def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> Part:
