@@ -28,7 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseparity.errors import NoPersonFound
+from poseparity.errors import NoPersonFound, TooManyMissingJoints
 from poseparity.keypoints import Coco17
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box, VideoFile
@@ -49,7 +49,10 @@ _MOST_ROOM = 3.0  # the padding alone makes 1.7
 
 @dataclass(frozen=True)
 class ClipScore:
-    """One clip: was the person found, what was answered, joints in place of joints asked for (by joint), seconds."""
+    """One clip: was the person found and seen well enough, what was answered, joints in place of joints asked for.
+
+    Joints are counted by joint; `seconds` is what the pipeline took.
+    """
 
     seed: int
     label: str
@@ -120,7 +123,7 @@ def score_clip(pipeline: Pipeline, path: Path, seed: int, truth: Truth) -> ClipS
     began = time.perf_counter()
     try:
         result = pipeline.run_video(path)
-    except NoPersonFound:
+    except (NoPersonFound, TooManyMissingJoints):
         return ClipScore(seed, truth.label, False, None, np.zeros_like(asked), asked, time.perf_counter() - began)
     seconds = time.perf_counter() - began
     placed = (in_place(result.skeleton.keypoints, truth) & truth.visible).sum(0)

@@ -71,6 +71,14 @@ class PoseParameters(_Table):
     follow: Follow = Field("score", description="Which person of a frame is followed; see openpose/follow.py.")
 
 
+class QualityParameters(_Table):
+    """See stages/inspect.py."""
+
+    max_missing_share: float = Field(
+        ge=0, le=1, description="Share of the joints, over all frames, above which an input is refused; 1: never."
+    )
+
+
 class InterpolateParameters(_Table):
     """See stages/interpolate.py."""
 
@@ -122,6 +130,7 @@ class Bundle(_Table):
     detect: DetectParameters
     crop: CropParameters
     pose: PoseParameters
+    quality: QualityParameters
     interpolate: InterpolateParameters
     trim: TrimParameters
     normalise: NormaliseParameters

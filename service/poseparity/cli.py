@@ -14,6 +14,8 @@ from .importing import command as importing
 from .inputs import kind_of, parse_box, parse_size
 from .settings import ROOT, Settings, load_settings
 
+_LONGEST = 3  # stretches that the summary names; --json has more
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of `poseparity`. Exit status: 0 done, 2 an error (one line, and one line on the fix)."""
@@ -87,8 +89,32 @@ def _summary(answer: dict) -> str:
     lines = [f"{prediction['label']}  {prediction['scores'][prediction['index']]['score']:.4f}", ""]
     lines += [f"  {entry['label']:<16} {entry['score']:.4f}" for entry in ranked]
     lines += ["", f"frames: {frames['total']}, kept after trimming: {frames['kept']}"]
-    lines += [f"missing joints before interpolation: {missing['count']} ({missing['share']:.2%})"]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_missing_lines(missing)])
+
+
+def _missing_lines(missing: dict) -> list[str]:
+    """The total; then, where there are any: by joint, joints never seen, frames without any joint, stretches."""
+    lines = [
+        f"missing joints before interpolation: {missing['count']} of {missing['total']} joints ({missing['share']:.2%})"
+    ]
+    if by_joint := missing["by_joint"]:
+        ranked = sorted(by_joint.items(), key=lambda entry: -entry[1])
+        lines.append("  by joint: " + ", ".join(f"{joint} {count}" for joint, count in ranked))
+    if never := missing["never_seen"]:
+        lines.append("  never seen: " + ", ".join(never))
+    if empty := missing["empty_frames"]["count"]:
+        longest = ", ".join(map(_span, missing["empty_frames"]["stretches"][:_LONGEST]))
+        lines.append(f"  frames without any joint: {empty} (longest: {longest})")
+    if stretches := missing["stretches"]:
+        count = len(stretches) + missing["stretches_not_listed"]
+        longest = ", ".join(f"{entry['joint']} {_span(entry)}" for entry in stretches[:_LONGEST])
+        lines.append(f"  stretches of missing frames: {count} (longest: {longest})")
+    return lines
+
+
+def _span(stretch: dict) -> str:
+    first, frames = stretch["first_frame"], stretch["frames"]
+    return f"frame {first}" if frames == 1 else f"frames {first}-{first + frames - 1}"
 
 
 def _env(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ PoseParityError
 ├── InputError            400  what the user sent cannot be used
 │   └── InputTooLarge     413  it is over a limit
 ├── NoPersonFound         422  the video is fine, nobody is in it
+├── TooManyMissingJoints  422  somebody is in it, too little of them was seen
 ├── CapacityError         429  every slot is busy and the queue is full
 ├── NotReadyError         503  the models are not loaded yet
 ├── BundleError           500  the model bundle is damaged or inconsistent
@@ -15,6 +16,11 @@ Each carries a stable `code` for programs, one line that says what was found and
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .records import Skeleton
 
 
 class PoseParityError(Exception):
@@ -54,6 +60,21 @@ class InputTooLarge(InputError):
 class NoPersonFound(PoseParityError):
     code = "no-person-found"
     http_status = 422
+
+
+class TooManyMissingJoints(PoseParityError):
+    """More joints are missing than the bundle allows; see stages/inspect.py.
+
+    Args:
+        skeleton: what was seen, before interpolation: worth a look most of all when the answer is refused.
+    """
+
+    code = "too-many-missing-joints"
+    http_status = 422
+
+    def __init__(self, message: str, *, fix: str, skeleton: Skeleton, details: dict) -> None:
+        super().__init__(message, fix=fix, details=details)
+        self.skeleton = skeleton
 
 
 class CapacityError(PoseParityError):

@@ -10,12 +10,13 @@ from pathlib import Path
 from . import skeleton_csv
 from .bundle import Bundle
 from .errors import BundleError, PoseParityError
-from .keypoints import CSV_NAMES
 from .numerics import limit_threads
-from .records import Box, CroppedVideo, Prediction, Size, Skeleton, VideoFile
+from .quality import missing_joints
+from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
 from .stages.crop import Crop
 from .stages.decode import Decode
 from .stages.detect import Detect
+from .stages.inspect import Inspect
 from .stages.interpolate import Interpolate
 from .stages.normalise import Normalise
 from .stages.pose import Pose
@@ -41,6 +42,16 @@ class PipelineResult:
     prediction: Prediction
     records: dict[str, object]
     seconds: dict[str, float]
+
+    @property
+    def video(self) -> Video | None:
+        """The video; None when a CSV was sent."""
+        return self.records.get(Decode.name)
+
+    @property
+    def filled(self) -> Skeleton:
+        """Every frame, after interpolation and before trimming."""
+        return self.records[Interpolate.name]
 
     @property
     def csv(self) -> bytes:
@@ -91,6 +102,7 @@ class Pipeline:
             Detect(bundle),
             Crop(bundle),
             Pose(bundle),
+            Inspect(bundle),
             Interpolate(bundle),
             Trim(bundle),
             Normalise(bundle),
@@ -102,7 +114,7 @@ class Pipeline:
         """Every stage.
 
         Raises:
-            InputError, NoPersonFound: see the stages.
+            InputError, NoPersonFound, TooManyMissingJoints: see the stages.
         """
         return self._run(VideoFile(Path(path)), first=Decode.name)
 
@@ -117,9 +129,10 @@ class Pipeline:
 
         Raises:
             InputError: see skeleton_csv.read and stages/normalise.py.
+            TooManyMissingJoints: see stages/inspect.py.
         """
         keypoints = skeleton_csv.read(content, max_frames=self._max_frames)
-        return self._run(Skeleton(keypoints, frame_size=frame_size, crop=crop), first=Interpolate.name)
+        return self._run(Skeleton(keypoints, frame_size=frame_size, crop=crop), first=Inspect.name)
 
     def warm_up(self) -> None:
         """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation.
@@ -161,17 +174,6 @@ class Pipeline:
             records=records,
             seconds=seconds,
         )
-
-
-def missing_joints(skeleton: Skeleton) -> dict:
-    """How many joints were missing before interpolation: count, share, and count by joint."""
-    missing = skeleton.missing
-    by_joint = dict(zip(CSV_NAMES, missing.sum(axis=0).tolist(), strict=True))
-    return {
-        "count": int(missing.sum()),
-        "share": round(float(missing.mean()), 6),
-        "by_joint": {joint: count for joint, count in by_joint.items() if count},
-    }
 
 
 def _plain(value: Size | Box | None) -> dict | None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from poseparity.errors import CapacityError, NoPersonFound
-from poseparity.records import Prediction
+from poseparity.quality import LISTED_STRETCHES, missing_joints
+from poseparity.records import Prediction, Skeleton
 from poseparity.settings import Settings
 from poseparity.web import create_app
 from poseparity.web.legacy import legacy_reply
@@ -232,3 +233,20 @@ def test_openapi_refers_only_to_what_it_defines(openapi):
     names = re.findall(r'"#/components/schemas/(\w+)"', json.dumps(openapi))
     assert set(names) <= set(openapi["components"]["schemas"])
     assert openapi["openapi"].startswith("3.")
+
+
+def test_openapi_describes_missing_joints_as_they_are_answered(openapi):
+    schemas = openapi["components"]["schemas"]
+    keypoints = np.ones((4, 17, 3))
+    keypoints[2] = 0
+    found = missing_joints(Skeleton(keypoints))
+    assert set(schemas["MissingJoints"]["properties"]) == set(schemas["MissingJoints"]["required"]) == set(found)
+    assert set(schemas["EmptyFrames"]["properties"]) == set(found["empty_frames"])
+    assert set(schemas["JointStretch"]["properties"]) == set(found["stretches"][0])
+    assert set(schemas["FrameStretch"]["properties"]) == set(found["empty_frames"]["stretches"][0])
+    assert f"at most {LISTED_STRETCHES}" in schemas["MissingJoints"]["properties"]["stretches"]["description"]
+
+
+def test_openapi_says_that_an_input_may_be_refused_for_what_is_missing(openapi):
+    for path in ("/v1/predictions", "/mmaction_stgcn_test"):
+        assert "422" in openapi["paths"][path]["post"]["responses"]

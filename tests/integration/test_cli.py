@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from poseparity import numerics
+from poseparity import numerics, skeleton_csv
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 
@@ -35,12 +35,24 @@ def test_run_sets_the_pins_itself_and_gives_the_bits_of_a_pinned_process(demo_cl
     assert (tmp_path / "out.csv").read_bytes() == demo_result.csv
 
 
-def test_run_on_a_csv_prints_a_summary(demo_result, tmp_path):
-    path = tmp_path / "skeleton.csv"
-    path.write_bytes(demo_result.csv)
-    done = poseparity("run", path, pinned=True)
+def test_run_on_a_csv_prints_a_summary_with_what_was_missing_and_where(demo_result, tmp_path):
+    keypoints = demo_result.filled.keypoints.copy()
+    keypoints[:, 4] = 0
+    keypoints[3:5] = 0
+    (tmp_path / "skeleton.csv").write_bytes(skeleton_csv.write(keypoints))
+    done = poseparity("run", tmp_path / "skeleton.csv", pinned=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(demo_result.prediction.label)
+    assert done.stdout.split()[0] in demo_result.prediction.labels
+    total, count = keypoints[..., 0].size, len(keypoints) + 2 * 16
+    *_, headline, by_joint, never, empty, stretches = done.stdout.splitlines()
+    assert headline == f"missing joints before interpolation: {count} of {total} joints ({count / total:.2%})"
+    assert by_joint.startswith(f"  by joint: REar {len(keypoints)}, Nose 2, ")
+    assert never == "  never seen: REar"
+    assert empty == "  frames without any joint: 2 (longest: frames 3-4)"
+    last = len(keypoints) - 1
+    assert stretches == (
+        f"  stretches of missing frames: 17 (longest: REar frames 0-{last}, Nose frames 3-4, LEye frames 3-4)"
+    )
 
 
 def test_errors_are_one_line_and_a_fix(tmp_path):

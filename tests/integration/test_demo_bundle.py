@@ -80,7 +80,7 @@ def test_training_in_miniature_makes_a_bundle_that_loads(tmp_path: Path) -> None
     train.write_bundle(tmp_path)
     bundle = load_bundle(tmp_path)
     assert bundle.labels.names == LABELS
-    assert len(Pipeline(bundle, max_frames=100, max_pixels=10**6).stages) == 8
+    assert len(Pipeline(bundle, max_frames=100, max_pixels=10**6).stages) == 9
 
 
 def test_a_bundle_without_weights_is_not_written(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from poseparity.errors import BundleError, InputError, NoPersonFound
+from poseparity import skeleton_csv
+from poseparity.errors import BundleError, InputError, NoPersonFound, TooManyMissingJoints
+from poseparity.quality import missing_joints
 from poseparity.records import Skeleton
 from poseparity.stages._mmaction2 import registries
 from poseparity.stages.normalise import Normalise, reference_box
@@ -95,6 +97,8 @@ def test_the_recogniser_on_a_gpu_agrees_with_the_cpu(pipeline, demo_result, cuda
 def test_a_real_video_gives_a_skeleton_or_a_clear_no(pipeline, real_data, name):
     try:
         result = pipeline.run_video(real_data / name)
+    except TooManyMissingJoints as error:
+        assert error.details["missing_joints"]["share"] > error.details["max_missing_share"]
     except NoPersonFound as error:
         assert {"decoded", "sampled", "with_person"} == set(error.details["frames"])
         assert error.fix
@@ -129,8 +133,44 @@ def test_a_bundle_relative_to_the_crop_needs_the_crop(demo_bundle, demo_result):
     assert normalise(demo_result.kept).reference == (crop.x, crop.y, crop.width, crop.height)
 
 
-def test_a_csv_of_missing_joints_only_is_refused(pipeline):
-    from poseparity import skeleton_csv
-
+def test_nothing_is_normalised_where_nothing_was_seen(pipeline):
     with pytest.raises(InputError, match="every joint of every frame is missing"):
+        Normalise(pipeline.bundle)(Skeleton(np.zeros((5, 17, 3))))
+
+
+def test_an_answer_says_what_was_missing_before_interpolation(demo_result):
+    found = demo_result.to_dict()["missing_joints"]
+    assert found == missing_joints(demo_result.skeleton)
+    assert 0 < found["count"] == demo_result.skeleton.missing.sum()
+    assert not demo_result.filled.missing.any()
+
+
+def test_the_real_golf_swing_says_where_its_49_joints_are_missing(pipeline, real_data):
+    found = pipeline.run_csv((real_data / "golf/skeleton2d.csv").read_bytes()).to_dict()["missing_joints"]
+    assert (found["count"], found["total"], found["share"]) == (49, 179 * 17, 0.016103)
+    assert found["by_joint"] == {"LEar": 23, "REar": 2, "LWrist": 20, "RWrist": 4}
+    assert found["stretches"][0] == {"joint": "LEar", "first_frame": 156, "frames": 23}
+    assert found["never_seen"] == [] and found["empty_frames"]["count"] == 0
+
+
+def holed(result, share: float) -> bytes:
+    """The demo clip's skeleton as a CSV of which that share of the frames, from the first, lacks every joint."""
+    keypoints = result.skeleton.keypoints.copy()
+    keypoints[: round(share * len(keypoints))] = 0
+    return skeleton_csv.write(keypoints)
+
+
+def test_too_many_missing_joints_are_an_error_and_no_guess(pipeline, demo_result):
+    limit = pipeline.bundle.quality.max_missing_share
+    with pytest.raises(TooManyMissingJoints) as caught:
+        pipeline.run_csv(holed(demo_result, limit + 0.02))
+    error = caught.value
+    assert error.details["stage"] == "inspect"
+    assert error.details["max_missing_share"] == limit
+    assert error.details["missing_joints"]["empty_frames"]["stretches"][0]["first_frame"] == 0
+    pipeline.run_csv(holed(demo_result, limit - 0.05))  # the same with fewer is answered
+
+
+def test_a_csv_of_missing_joints_only_is_refused(pipeline):
+    with pytest.raises(TooManyMissingJoints, match=r"85 of 85 joints are missing \(100\.00%\)"):
         pipeline.run_csv(skeleton_csv.write(np.zeros((5, 17, 3))))

@@ -107,7 +107,7 @@ def replace_in_manifest(folder: Path, changes: dict[str, str]) -> None:
 
 @pytest.fixture(scope="module")
 def coco_bundle(demo_bundle, tmp_path_factory) -> Iterator[Bundle]:
-    """The demo bundle with the COCO network in its pose stage: random weights, and thresholds that find parts."""
+    """The demo bundle with the COCO network in its pose stage: random weights, thresholds that find parts, no limit."""
     folder = shutil.copytree(demo_bundle.folder, tmp_path_factory.mktemp("coco") / "bundle")
     weights, pose = folder / "pose.safetensors", demo_bundle.weights["pose"]
     save_file(as_state(random_layers(convolutions(), seed=5)), weights)
@@ -116,6 +116,7 @@ def coco_bundle(demo_bundle, tmp_path_factory) -> Iterator[Bundle]:
     coco = (
         '[pose]\nnet_height = 64\nwidth_multiple = 16\npaf_share = 0.0\nmin_parts = 1\nmin_score = 0.0\n'
         '[pose.network]\nkind = "coco"\n\n'
+        '[quality]\nmax_missing_share = 1\n\n'
     )
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     size = weights.stat().st_size

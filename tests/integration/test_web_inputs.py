@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 from http.client import HTTPResponse
@@ -9,6 +10,7 @@ from http.client import HTTPResponse
 import pytest
 
 from poseparity.skeleton_csv import HEADER
+from poseparity.web.schemas import MissingJoints
 from tests.integration.conftest import STALL_SECONDS, UPLOAD_LIMIT
 from tests.integration.web_server import error_of
 
@@ -194,3 +196,21 @@ def test_one_file_and_no_more(server):
 def test_file_names_reach_no_file_system(server, tmp_path):
     error_of(server.predict(f"../../{tmp_path}/a\\..;$(id).mp4", b"notes"), 400, "unreadable-video")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", ["/v1/predictions", "/mmaction_stgcn_test"])
+def test_too_many_missing_joints_are_refused_with_the_figures(server, path):
+    content = csv_of(*[ROW] * 20, *[",".join(["0"] * len(HEADER))] * 20)
+    if path.startswith("/v1"):
+        response = server.predict("a.csv", content)
+    else:
+        response = server.post(path, json={"csv_base64": base64.b64encode(content).decode()})
+    error = error_of(response, 422, "too-many-missing-joints")
+    assert "340 of 680 joints are missing (50.00%)" in error["message"]
+    MissingJoints.model_validate(error["details"]["missing_joints"])
+    assert error["details"]["missing_joints"]["empty_frames"] == {
+        "count": 20,
+        "stretches": [{"first_frame": 20, "frames": 20}],
+        "stretches_not_listed": 0,
+    }
+    assert error["details"]["stage"] == "inspect"

@@ -16,7 +16,7 @@ from .uploads import accepts, limit_body_to_csv
 
 blueprint = APIBlueprint("legacy", __name__, abp_tags=[Tag(name="legacy")], abp_responses=ANY_ERROR)
 
-_REFUSALS = dict.fromkeys((400, 413, 415, 429, 503), ErrorReply)
+_REFUSALS = dict.fromkeys((400, 413, 415, 422, 429, 503), ErrorReply)
 _TOP = 5
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from flask_openapi3 import FileStorage
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from ..quality import LISTED_STRETCHES
+
 # The form's reader turns a text that happens to be JSON, such as 5, into a value.
 _AS_SENT = BeforeValidator(lambda value: value if value is None else str(value))
 
@@ -94,10 +96,32 @@ class BoxBody(SizeBody):
     y: int
 
 
+class FrameStretch(_Reply):
+    first_frame: int = Field(description="Counted from 0, in the video or the CSV as it was sent.")
+    frames: int = Field(description="Consecutive frames, the first included.")
+
+
+class JointStretch(FrameStretch):
+    joint: str = Field(description="As the skeleton CSV calls it.", examples=["LWrist"])
+
+
+class EmptyFrames(_Reply):
+    count: int = Field(description="Frames in which all joints are missing.")
+    stretches: list[FrameStretch] = Field(description=f"The longest first, at most {LISTED_STRETCHES}.")
+    stretches_not_listed: int
+
+
 class MissingJoints(_Reply):
-    count: int
-    share: float
-    by_joint: dict[str, int]
+    count: int = Field(description="Joints missing, over all frames.")
+    total: int = Field(description="Joints that there could be: frames times joints.")
+    share: float = Field(description="count of total, rounded to six places.")
+    by_joint: dict[str, int] = Field(description="Joint to the frames in which it is missing, where it ever is.")
+    never_seen: list[str] = Field(description="Joints missing in every frame: interpolation knows nothing of them.")
+    stretches: list[JointStretch] = Field(
+        description=f"Consecutive frames in which a joint is missing; the longest first, at most {LISTED_STRETCHES}."
+    )
+    stretches_not_listed: int = Field(description="Stretches, the shortest, that are not in the list.")
+    empty_frames: EmptyFrames
 
 
 class PredictionReply(_Reply):

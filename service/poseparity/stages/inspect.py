@@ -1,0 +1,42 @@
+"""Refuse a skeleton of which too little was seen: interpolation would hide it, and the answer would be a guess."""
+
+from __future__ import annotations
+
+from ..bundle import Bundle
+from ..errors import TooManyMissingJoints
+from ..quality import missing_joints, missing_share
+from ..records import Skeleton
+
+_WORST = 3
+
+
+class Inspect:
+    """Compare the share of missing joints, over all frames and joints, with what the bundle allows.
+
+    Reads: Skeleton, before interpolation. Adds: nothing.
+    Raises: TooManyMissingJoints when the share is over the limit; it carries the skeleton.
+    """
+
+    name = "inspect"
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._limit = bundle.quality.max_missing_share
+
+    def __call__(self, skeleton: Skeleton) -> Skeleton:
+        if missing_share(skeleton) > self._limit:
+            raise _refusal(skeleton, self._limit)
+        return skeleton
+
+
+def _refusal(skeleton: Skeleton, limit: float) -> TooManyMissingJoints:
+    found = missing_joints(skeleton)
+    ranked = sorted(found["by_joint"].items(), key=lambda entry: -entry[1])
+    worst = ", ".join(f"{joint} in {count}" for joint, count in ranked[:_WORST])
+    return TooManyMissingJoints(
+        f"{found['count']} of {found['total']} joints are missing ({found['share']:.2%}), this bundle allows "
+        f"{limit:.2%}; most: {worst} of {skeleton.frame_count} frames",
+        fix="show one person whole, larger and well lit; `poseparity run INPUT --plot missing.png` shows where joints "
+        "are lost",
+        skeleton=skeleton,
+        details={"missing_joints": found, "max_missing_share": limit},
+    )
