@@ -5,6 +5,7 @@ PoseParityError
 │   └── InputTooLarge     413  it is over a limit
 ├── NoPersonFound         422  the video is fine, nobody is in it
 ├── TooManyMissingJoints  422  somebody is in it, too little of them was seen
+├── OutputError           400  a file that was asked for cannot be written
 ├── CapacityError         429  every slot is busy and the queue is full
 ├── NotReadyError         503  the models are not loaded yet
 ├── BundleError           500  the model bundle is damaged or inconsistent
@@ -75,6 +76,11 @@ class TooManyMissingJoints(PoseParityError):
     def __init__(self, message: str, *, fix: str, skeleton: Skeleton, details: dict) -> None:
         super().__init__(message, fix=fix, details=details)
         self.skeleton = skeleton
+
+
+class OutputError(PoseParityError):
+    code = "bad-output"
+    http_status = 400
 
 
 class CapacityError(PoseParityError):
