@@ -7,12 +7,18 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from . import numerics
-from .errors import PoseParityError
+from . import numerics, skeleton_csv
+from .errors import OutputError, PoseParityError, TooManyMissingJoints
 from .importing import command as importing
 from .inputs import kind_of, parse_box, parse_size
+from .outputs import check_output
 from .settings import ROOT, Settings, load_settings
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline, PipelineResult
+    from .records import Skeleton
 
 _LONGEST = 3  # stretches that the summary names; --json has more
 
@@ -38,6 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("input", type=Path, metavar="INPUT")
     run.add_argument("--bundle", type=Path, metavar="DIR", help="model bundle (default: POSEPARITY_BUNDLE or the demo)")
     run.add_argument("--csv", type=Path, metavar="FILE", help="write the skeleton CSV, before interpolation")
+    run.add_argument("--overlay", type=Path, metavar="FILE.mp4", help="write the video with the skeleton drawn over it")
+    run.add_argument("--plot", type=Path, metavar="FILE.png", help="write a picture of missing joints over time")
     run.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     run.add_argument("--frame-size", metavar="WIDTHxHEIGHT", help="of the video that a skeleton CSV came from")
     run.add_argument("--crop", metavar="X,Y,WIDTH,HEIGHT", help="that a skeleton CSV was estimated on")
@@ -66,21 +74,60 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     numerics.restart_with_pins()
     settings = _settings(options.bundle)
-    frame_size = parse_size(options.frame_size) if options.frame_size else None
-    crop = parse_box(options.crop) if options.crop else None
+    options.frame_size = parse_size(options.frame_size) if options.frame_size else None
+    options.crop = parse_box(options.crop) if options.crop else None
     kind = kind_of(options.input)
+    _check_outputs(options, kind)
     from .startup import load_pipeline  # imports torch: a wrong path or option is told before that
 
-    pipeline = load_pipeline(settings)
-    if kind == "csv":
-        result = pipeline.run_csv(options.input.read_bytes(), frame_size=frame_size, crop=crop)
-    else:
-        result = pipeline.run_video(options.input)
-    if options.csv:
-        options.csv.write_bytes(result.csv)
+    try:
+        result = _answer(load_pipeline(settings), options, kind)
+    except TooManyMissingJoints as error:
+        # What was lost is worth a look most of all when the answer is refused.
+        _write_skeleton(options, error.skeleton, None, "no answer: too many joints are missing")
+        raise
+    _write_result(options, result)
     answer = result.to_dict()
     print(json.dumps(answer, indent=2) if options.json else _summary(answer))
     return 0
+
+
+def _check_outputs(options: argparse.Namespace, kind: str) -> None:
+    for path, suffix in ((options.csv, None), (options.overlay, ".mp4"), (options.plot, ".png")):
+        if path:
+            check_output(path, source=options.input, suffix=suffix)
+    if options.overlay and kind == "csv":
+        raise OutputError(
+            f"--overlay draws over a video, {options.input} is a skeleton CSV",
+            code="overlay-needs-video",
+            fix="give the video, or leave --overlay out; --plot works with a skeleton CSV",
+        )
+
+
+def _answer(pipeline: Pipeline, options: argparse.Namespace, kind: str) -> PipelineResult:
+    if kind == "video":
+        return pipeline.run_video(options.input)
+    return pipeline.run_csv(options.input.read_bytes(), frame_size=options.frame_size, crop=options.crop)
+
+
+def _write_result(options: argparse.Namespace, result: PipelineResult) -> None:
+    prediction, kept = result.prediction, result.kept
+    last = kept.first_frame + kept.frame_count - 1
+    caption = f"{prediction.label} {prediction.scores[prediction.index]:.4f}, kept frames {kept.first_frame} to {last}"
+    _write_skeleton(options, result.skeleton, kept, caption)
+    if options.overlay:
+        from .pictures.overlay import write_overlay
+
+        write_overlay(options.overlay, result)
+
+
+def _write_skeleton(options: argparse.Namespace, skeleton: Skeleton, kept: Skeleton | None, caption: str) -> None:
+    if options.csv:
+        options.csv.write_bytes(skeleton_csv.write(skeleton.keypoints))
+    if options.plot:
+        from .pictures.plot import write_plot
+
+        write_plot(options.plot, skeleton, kept, caption=f"{options.input.name}: {caption}")
 
 
 def _summary(answer: dict) -> str:

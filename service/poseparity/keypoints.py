@@ -29,6 +29,30 @@ class Coco17(IntEnum):
     R_ANKLE = 16
 
 
+# The limbs that are drawn, which are COCO's own; the recogniser has a graph of its own.
+COCO17_EDGES = (
+    (Coco17.L_ANKLE, Coco17.L_KNEE),
+    (Coco17.L_KNEE, Coco17.L_HIP),
+    (Coco17.R_ANKLE, Coco17.R_KNEE),
+    (Coco17.R_KNEE, Coco17.R_HIP),
+    (Coco17.L_HIP, Coco17.R_HIP),
+    (Coco17.L_SHOULDER, Coco17.L_HIP),
+    (Coco17.R_SHOULDER, Coco17.R_HIP),
+    (Coco17.L_SHOULDER, Coco17.R_SHOULDER),
+    (Coco17.L_SHOULDER, Coco17.L_ELBOW),
+    (Coco17.R_SHOULDER, Coco17.R_ELBOW),
+    (Coco17.L_ELBOW, Coco17.L_WRIST),
+    (Coco17.R_ELBOW, Coco17.R_WRIST),
+    (Coco17.L_EYE, Coco17.R_EYE),
+    (Coco17.NOSE, Coco17.L_EYE),
+    (Coco17.NOSE, Coco17.R_EYE),
+    (Coco17.L_EYE, Coco17.L_EAR),
+    (Coco17.R_EYE, Coco17.R_EAR),
+    (Coco17.L_EAR, Coco17.L_SHOULDER),
+    (Coco17.R_EAR, Coco17.R_SHOULDER),
+)
+
+
 class Coco18(IntEnum):
     """OpenPose's 18 COCO parts, in the order of its heatmaps."""
 

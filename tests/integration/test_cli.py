@@ -8,6 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
 from poseparity import numerics, skeleton_csv
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
@@ -76,3 +81,64 @@ def test_bundle_verify_and_show(demo_bundle):
     assert "all as recorded" in poseparity("bundle", "verify").stdout
     shown = json.loads(poseparity("bundle", "show", demo_bundle.folder).stdout)
     assert shown["name"] == demo_bundle.name
+
+
+def test_run_draws_the_overlay_and_the_plot(demo_clip, demo_result, tmp_path):
+    overlay, plot = tmp_path / "out.mp4", tmp_path / "out.png"
+    done = poseparity("run", demo_clip, "--overlay", overlay, "--plot", plot, pinned=True)
+    assert done.returncode == 0, done.stderr
+    capture = cv2.VideoCapture(str(overlay))
+    frames = 0
+    while capture.grab():
+        frames += 1
+    assert frames == demo_result.skeleton.frame_count
+    assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == demo_result.skeleton.frame_size.width
+    with Image.open(plot) as image:
+        assert image.size == (1950, 975)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.png"]
+
+
+def test_a_refused_skeleton_is_plotted_all_the_same(demo_result, tmp_path):
+    keypoints = np.where(np.arange(17)[:, None] < 9, 0, demo_result.skeleton.keypoints)
+    (tmp_path / "skeleton.csv").write_bytes(skeleton_csv.write(keypoints))
+    done = poseparity("run", tmp_path / "skeleton.csv", "--plot", tmp_path / "out.png", pinned=True)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "joints are missing" in done.stderr and "--plot" in done.stderr
+    assert (tmp_path / "out.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "option, name, words",
+    [
+        ("--overlay", "out.avi", "expected .mp4"),
+        ("--overlay", "folder.mp4", "is a folder"),
+        ("--overlay", "absent/out.mp4", "is no folder"),
+        ("--overlay", "input.mp4", "is the input"),
+        ("--plot", "out.jpg", "expected .png"),
+        ("--plot", "/proc/out.png", "cannot be written"),
+        ("--csv", "absent/out.csv", "is no folder"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_told_before_the_models_are_loaded(
+    demo_clip, tmp_path, option, name, words
+):
+    (tmp_path / "folder.mp4").mkdir()
+    (tmp_path / "input.mp4").write_bytes(demo_clip.read_bytes())
+    # A bundle that is not there would be told of as soon as it is loaded.
+    arguments = ("run", tmp_path / "input.mp4", "--bundle", tmp_path / "absent", option, tmp_path / name)
+    done = poseparity(*arguments, pinned=True)
+    assert done.returncode == 2
+    message, fix = done.stderr.splitlines()[-2:]
+    assert message.startswith("poseparity: ") and words in message
+    assert fix.startswith("  fix: ")
+
+
+def test_an_overlay_needs_a_video(demo_result, tmp_path):
+    (tmp_path / "skeleton.csv").write_bytes(demo_result.csv)
+    arguments = ("run", tmp_path / "skeleton.csv", "--bundle", tmp_path, "--overlay", tmp_path / "out.mp4")
+    done = poseparity(*arguments, pinned=True)
+    assert done.returncode == 2
+    message, fix = done.stderr.splitlines()[-2:]
+    assert message.endswith("--overlay draws over a video, " + str(tmp_path / "skeleton.csv") + " is a skeleton CSV")
+    assert "--plot" in fix

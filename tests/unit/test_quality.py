@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from poseparity.bundle import QualityParameters
 from poseparity.errors import TooManyMissingJoints
-from poseparity.keypoints import CSV_NAMES, Coco17
+from poseparity.keypoints import COCO17_EDGES, CSV_NAMES, Coco17
 from poseparity.quality import LISTED_STRETCHES, missing_joints, runs
 from poseparity.records import Skeleton
 from poseparity.stages.inspect import Inspect
@@ -129,3 +129,8 @@ def test_a_limit_of_1_never_refuses_and_one_of_0_allows_none():
 def test_a_limit_that_is_no_share_is_refused(share):
     with pytest.raises(ValueError, match="max_missing_share"):
         QualityParameters(max_missing_share=share)
+
+
+def test_the_limbs_are_distinct_and_reach_every_joint():
+    assert len({frozenset(edge) for edge in COCO17_EDGES}) == len(COCO17_EDGES)
+    assert {joint for edge in COCO17_EDGES for joint in edge} == set(Coco17)
