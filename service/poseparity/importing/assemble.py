@@ -109,7 +109,7 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, reference
     sections["normalise"] = {"reference": reference, **sections["normalise"]}
     for section, values in changes.items():
         sections[section] = {**sections[section], **values}
-    order = ("detect", "crop", "pose", "interpolate", "trim", "normalise", "recognise", "demo")
+    order = ("detect", "crop", "pose", "quality", "interpolate", "trim", "normalise", "recognise", "demo")
     return {
         "format": 1,
         "name": request.name,

@@ -13,6 +13,7 @@ from ..bundle import (
     InterpolateParameters,
     NormaliseParameters,
     PoseParameters,
+    QualityParameters,
     TrimParameters,
     first_problem,
 )
@@ -22,6 +23,7 @@ _SECTIONS = {
     "detect": DetectParameters,
     "crop": CropParameters,
     "pose": PoseParameters,
+    "quality": QualityParameters,
     "interpolate": InterpolateParameters,
     "trim": TrimParameters,
     "normalise": NormaliseParameters,

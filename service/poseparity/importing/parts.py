@@ -26,6 +26,8 @@ CROP = {"padding": 0.15}
 POSE = {"net_height": 368, "width_multiple": 16, "network": {"kind": "coco"}}
 OPENPOSE_LICENCE = "OpenPose: academic or non-profit organization noncommercial research use only"
 INTERPOLATE = {"method": "linear"}
+# No share of missing joints is right for every camera: half of them is no skeleton in any case.
+QUALITY = {"max_missing_share": 0.5}
 TRIM = {"threshold": 0.06, "margin": 4, "min_frames": 24}
 
 
@@ -89,8 +91,8 @@ def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> P
 
 
 def between_part(like: Bundle | None) -> Part:
-    """Crop, interpolation and trimming: no weights, parameters only."""
-    defaults = {"crop": CROP, "interpolate": INTERPOLATE, "trim": TRIM}
+    """Crop, quality, interpolation and trimming: no weights, parameters only."""
+    defaults = {"crop": CROP, "quality": QUALITY, "interpolate": INTERPOLATE, "trim": TRIM}
     tables = {name: getattr(like, name).model_dump() if like else dict(table) for name, table in defaults.items()}
     return Part(tables, lambda folder: {})
 
