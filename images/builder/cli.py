@@ -5,6 +5,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from images.builder import recipes
 from images.builder.errors import BuildError
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("image", choices=["parent", "base", "app"])
     parser.add_argument("--parent", default="rootfs", metavar="NAME@sha256:DIGEST",
                         help="the image below base (default: rootfs, made on this machine)")  # fmt: skip
+    parser.add_argument("--bundle", type=Path, metavar="DIR", help="the app's model bundle (default: the demo)")
     parser.add_argument("--check", action="store_true", help="make nothing, only say what would be made")
     parser.add_argument("--strict-debian", action="store_true", help="refuse Debian packages that debian.lock lacks")
     parser.add_argument("--write-debian-lock", action="store_true", help="make the parent and record its packages")
@@ -40,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> list[Outcome]:
-    recipe = recipes.recipe_for(options.image, options.parent, options.strict_debian)
+    recipe = recipes.recipe_for(options.image, options.parent, options.strict_debian, options.bundle)
     if options.check:
         return recipes.look([recipe, *recipe.parents])
     with alone("images"):

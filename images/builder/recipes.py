@@ -32,6 +32,9 @@ TREE = (
     "service",
 )
 
+# Where a bundle lies in the image that is not one of the checkout's.
+OWN_BUNDLE = "/opt/poseparity/bundle"
+
 _WITH_DIGEST = re.compile(r"[^@\s]+@sha256:[0-9a-f]{64}")
 
 
@@ -149,12 +152,15 @@ class Base(Recipe):
 
 
 class App(Recipe):
-    """The service and its bundle on the base image."""
+    """The service and its bundle on the base image: the demo bundle, or the one in the folder `bundle`."""
 
     name = "app"
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, bundle: Path | None = None) -> None:
+        if bundle and not (bundle / "bundle.toml").is_file():
+            raise BuildError(f"{bundle} holds no bundle.toml", fix="name the folder of a model bundle")
         self.parents = (base, *base.parents)
+        self._bundle = bundle
 
     @cached_property
     def content(self) -> str:
@@ -162,10 +168,14 @@ class App(Recipe):
 
     def make(self, revision: str) -> None:
         arguments = {"BASE": self.parents[0].reference, "VERSION": _version(), **_labels(self.content, revision)}
+        if self._bundle:
+            arguments["BUNDLE"] = OWN_BUNDLE
         docker.build(self.reference, partial(_write, self._files()), arguments)
 
     def _files(self) -> list[Entry]:
         tree = [Entry(f"tree/{entry.name}", entry.path) for entry in content.files(ROOT, *TREE)]
+        own = content.files(self._bundle, ".") if self._bundle else []
+        tree += [Entry(f"tree/{Path(OWN_BUNDLE).name}/{entry.name}", entry.path) for entry in own]
         return content.files(IMAGES / "app", "Dockerfile", "entrypoint", "healthcheck") + tree
 
 
@@ -178,10 +188,10 @@ class Outcome:
     changed: bool
 
 
-def recipe_for(name: str, parent: str, strict: bool) -> Recipe:
-    """Return the recipe called parent, base or app."""
+def recipe_for(name: str, parent: str, strict: bool, bundle: Path | None = None) -> Recipe:
+    """Return the recipe called parent, base or app; `bundle` is the app's."""
     root = Rootfs(strict) if parent == "rootfs" else NamedParent(parent)
-    return {"parent": lambda: root, "base": lambda: Base(root), "app": lambda: App(Base(root))}[name]()
+    return {"parent": lambda: root, "base": lambda: Base(root), "app": lambda: App(Base(root), bundle)}[name]()
 
 
 def build(recipe: Recipe, revision: str) -> list[Outcome]:

@@ -80,6 +80,21 @@ def test_an_image_depends_on_its_parent():
     assert App(Base(Rootfs())).content == App(Base(Rootfs())).content
 
 
+def test_an_image_depends_on_its_bundle(tmp_path):
+    base = Base(Rootfs())
+    (tmp_path / "bundle.toml").write_text("format = 1\n")
+    with_bundle = App(base, tmp_path)
+    assert with_bundle.content != App(base).content
+    before = with_bundle.content
+    (tmp_path / "weights.safetensors").write_bytes(b"1")
+    assert App(base, tmp_path).content != before
+
+
+def test_a_folder_that_is_no_bundle_is_refused(tmp_path):
+    with pytest.raises(BuildError, match=r"holds no bundle\.toml"):
+        App(Base(Rootfs()), tmp_path)
+
+
 @pytest.mark.parametrize("reference", ["python", "python:3.11", "python@sha256:12", "python:3.11@md5:" + "0" * 64])
 def test_a_parent_without_a_full_digest_is_refused(reference, checkout):
     command = [checkout / "images/build", "app", "--check", "--parent", reference]
