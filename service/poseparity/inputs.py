@@ -9,6 +9,7 @@ from .errors import InputError
 from .records import Box, Size
 
 _HEAD_BYTES = 4096
+_LARGEST = 100_000  # pixels: more than any video has, and little enough for every computation with it
 _FIX = "send a video (H.264 or MPEG-4 in .mp4, .avi, .mov, .mkv) or a skeleton CSV (header Nose_x,Nose_y,Nose_c,...)"
 
 
@@ -26,8 +27,9 @@ def kind_of(path: Path) -> Literal["video", "csv"]:
         return "video"
     first_line = head.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0]
     if b"," not in first_line:
+        beginning = first_line.decode(errors="replace")[:40]
         raise InputError(
-            f"the file is text, neither a video nor a skeleton CSV; it begins {first_line[:40].decode()!r}",
+            f"the file is text, neither a video nor a skeleton CSV; it begins {beginning!r}",
             code="unreadable-video",
             fix=_FIX,
         )
@@ -65,10 +67,13 @@ def _is_text(head: bytes) -> bool:
 
 
 def _positive_integers(text: str, separator: str, count: int, what: str, expected: str) -> list[int]:
-    parts = text.split(separator)
-    if len(parts) != count or not all(part.strip().isascii() and part.strip().isdigit() for part in parts):
-        raise InputError(f"the {what} is {text!r}, expected {expected}", fix=f"give the {what} as {expected}")
+    parts = [part.strip() for part in text.split(separator)]
+    fix = f"give the {what} as {expected}"
+    if len(parts) != count or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise InputError(f"the {what} is {text[:40]!r}, expected {expected}", fix=fix)
     values = [int(part) for part in parts]
     if min(values[-2:]) < 1:
-        raise InputError(f"the {what} {text!r} has no area", fix=f"give the {what} as {expected}")
+        raise InputError(f"the {what} {text[:40]!r} has no area", fix=fix)
+    if max(values) > _LARGEST:
+        raise InputError(f"the {what} {text[:40]!r} is larger than {_LARGEST} pixels", fix=fix)
     return values

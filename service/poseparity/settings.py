@@ -59,4 +59,4 @@ def load_settings(**overrides) -> Settings:
 
 
 # Variables with the prefix that others read: the tests, scripts/ and the command line's restart.
-EXTERNAL = {PREFIX + name for name in ("REAL_DATA", "PYTHON", "RESTARTED", "REVISION", "TORCH_INDEX", "CACHE")}
+EXTERNAL = {PREFIX + name for name in ("REAL_DATA", "PYTHON", "RESTARTED", "TORCH_INDEX")}

@@ -15,6 +15,8 @@ from .errors import InputError, InputTooLarge
 from .keypoints import CSV_NAMES
 
 HEADER = tuple(f"{joint}_{channel}" for joint in CSV_NAMES for channel in "xyc")
+# MMAction2 stores joints as float16, whose largest value this is: a larger one would become infinite there.
+_LARGEST = 65504.0
 _FORMAT = "UTF-8 text, header " + ",".join(HEADER[:4]) + ",...," + HEADER[-1] + " (51 columns), one row a frame"
 
 
@@ -46,9 +48,10 @@ def read(content: bytes, *, max_frames: int) -> np.ndarray:
         InputError: not such a CSV; the message names the line, the column and what was found.
         InputTooLarge: more than `max_frames` rows.
     """
-    if not content.strip():
+    text = _text(content)
+    if not text.strip():
         raise InputError("the skeleton CSV is empty", code="empty-file", fix=f"send {_FORMAT}")
-    reader = csv.reader(io.StringIO(_text(content), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = _column_order(next(reader))
         rows = [_row(line, reader.line_num, columns) for line in _limited(reader, max_frames)]
@@ -121,14 +124,16 @@ def _value(text: str, line: int, column: str) -> float:
         # Python reads "1_000" as a number; a CSV with it is damaged.
         value = float(text) if "_" not in text else float("nan")
     except ValueError:
-        raise _bad(f"line {line}, column {column}: {text!r} is not a number") from None
-    if not abs(value) < 1e6:
-        raise _bad(f"line {line}, column {column}: {text!r} is no pixel position or confidence (finite, under 1e6)")
+        raise _bad(f"line {line}, column {column}: {text[:40]!r} is not a number") from None
+    if not abs(value) <= _LARGEST:
+        limits = f"finite, at most {_LARGEST:.0f}"
+        raise _bad(f"line {line}, column {column}: {text[:40]!r} is no pixel position or confidence ({limits})")
     return value
 
 
 def _some(names: list[str]) -> str:
-    return "none" if not names else ", ".join(repr(name) for name in names[:4]) + (", ..." if len(names) > 4 else "")
+    listed = ", ".join(repr(name[:40]) for name in names[:4]) or "none"
+    return f"{listed}, ..." if len(names) > 4 else listed
 
 
 def _bad(message: str, code: str = "bad-csv") -> InputError:

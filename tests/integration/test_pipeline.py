@@ -12,7 +12,7 @@ import torch
 from poseparity import skeleton_csv
 from poseparity.errors import BundleError, InputError, NoPersonFound, TooManyMissingJoints
 from poseparity.quality import missing_joints
-from poseparity.records import Skeleton
+from poseparity.records import Box, Skeleton
 from poseparity.stages._mmaction2 import registries
 from poseparity.stages.normalise import Normalise, reference_box
 from poseparity.stages.recognise import Recognise
@@ -169,6 +169,14 @@ def test_too_many_missing_joints_are_an_error_and_no_guess(pipeline, demo_result
     assert error.details["max_missing_share"] == limit
     assert error.details["missing_joints"]["empty_frames"]["stretches"][0]["first_frame"] == 0
     pipeline.run_csv(holed(demo_result, limit - 0.05))  # the same with fewer is answered
+
+
+def test_joints_far_outside_of_their_crop_are_refused(demo_bundle, demo_result):
+    """float16 would make them infinite, and the scores NaN."""
+    parameters = demo_bundle.normalise.model_copy(update={"reference": "crop"})
+    normalise = Normalise(demo_bundle.model_copy(update={"normalise": parameters}))
+    with pytest.raises(InputError, match="would be infinite"):
+        normalise(Skeleton(demo_result.kept.keypoints, crop=Box(100_000, 0, 1, 1)))
 
 
 def test_a_csv_of_missing_joints_only_is_refused(pipeline):

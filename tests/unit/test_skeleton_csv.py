@@ -46,6 +46,9 @@ def header_without(name: str) -> str:
 
 BAD = {
     "empty": ("", "empty"),
+    "byte order mark only": ("\ufeff", "empty"),
+    "too large for float16": (good().replace("1.0", "65505", 1), "'65505'"),
+    "long text": (good().replace("1.0", "x" * 5000, 1), "is not a number"),
     "white space": (" \n\n", "empty"),
     "no rows": (good().splitlines()[0] + "\n", "0 frame"),
     "one row": ("\n".join(good().splitlines()[:2]), "1 frame"),
@@ -70,6 +73,7 @@ def test_bad_content_is_refused_with_what_was_found(text, words):
         skeleton_csv.read(text.encode(), max_frames=10)
     assert words in str(error.value)
     assert "\n" not in str(error.value) + error.value.fix
+    assert len(str(error.value)) < 250
     assert error.value.fix
 
 

@@ -46,8 +46,8 @@ class Decode:
             declared = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
             count = self._count(capture)
             rate = float(capture.get(cv2.CAP_PROP_FPS))
-        _check_count(count, declared)
-        if not 0 < rate < 1000:
+        _check_count(count, declared if _counts_frames(file.path) else 0)
+        if not 0 < rate <= 100_000:  # a browser's WebM has 1000
             raise InputError(f"the video's frame rate is {rate}", code="unreadable-video", fix=_FIX)
         return Video(path=file.path, size=size, frames_per_second=rate, frame_count=count)
 
@@ -89,6 +89,8 @@ def frames(video: Video, wanted: frozenset[int] | None = None) -> Iterator[tuple
             decoded, frame = capture.retrieve()
             if not decoded:
                 raise _unreadable(f"frame {index} of {video.frame_count} could not be converted to BGR")
+            if frame.shape != (video.size.height, video.size.width, 3):
+                raise _unreadable(f"frame {index} has another size than the first, {frame.shape[1]}x{frame.shape[0]}")
             yield index, frame
 
 
@@ -101,8 +103,17 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         if not capture.isOpened():
             raise _unreadable("the file is not a video that can be decoded, or it was cut before its index")
         yield capture
+    except cv2.error as error:
+        raise _unreadable(f"OpenCV cannot decode it: {str(error).splitlines()[0][:80]}") from error
     finally:
         capture.release()
+
+
+def _counts_frames(path: Path) -> bool:
+    """Whether the container itself counts its frames, as MP4 and AVI do; of others OpenCV estimates the number."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    return head[4:] == b"ftyp" or head[:4] == b"RIFF"
 
 
 def _check_count(count: int, declared: int) -> None:

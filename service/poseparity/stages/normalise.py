@@ -22,7 +22,7 @@ class Normalise:
     the square around all joints of the kept frames. They are stored as float16, as `inference_skeleton` does.
 
     Reads: Skeleton. Adds: the clips that are sampled from it.
-    Raises: InputError when the reference box is not known.
+    Raises: InputError when the reference box is not known, or when a joint is too far from it for float16.
     """
 
     name = "normalise"
@@ -37,7 +37,14 @@ class Normalise:
         with _numpy_seed_kept():
             for transform in self._transforms:
                 data = transform(data)
-        return NormalisedClips(inputs=data["inputs"].numpy(), sample=data["data_samples"], reference=box)
+        inputs = data["inputs"].numpy()
+        if not np.isfinite(inputs).all():
+            raise InputError(
+                f"the joints cannot be expressed relative to {box}: they would be infinite",
+                code="joints-out-of-range",
+                fix="check that the joints, the crop and the frame size belong to one video",
+            )
+        return NormalisedClips(inputs=inputs, sample=data["data_samples"], reference=box)
 
 
 def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[float, float, float, float]:
