@@ -51,7 +51,7 @@ class Recipe:
         return f"poseparity/{self.name}:{self.content[:16]}"
 
     def drift(self, image: docker.Image) -> list[str]:
-        """Return how `image` differs from what the project recorded, one line for each difference."""
+        """Return how `image` differs from what the project recorded, a line each; raises BuildError where strict."""
         return []
 
     def make(self, revision: str) -> None:
@@ -74,7 +74,7 @@ class Rootfs(Recipe):
         return content.digest(entries, DEBIAN_LOCK.read_text("utf-8"))
 
     def drift(self, image: docker.Image) -> list[str]:
-        return json.loads(image.labels[self._DRIFT_LABEL])
+        return self._accept(json.loads(image.labels[self._DRIFT_LABEL]))
 
     def make(self, revision: str) -> None:
         self._make(write_lock=False)
@@ -97,7 +97,9 @@ class Rootfs(Recipe):
 
     def compare(self, found: list[debian.Package]) -> list[str]:
         """Return how the packages of a build differ from the lock; raises BuildError where that was asked for."""
-        differences = debian.drift(debian.parse(DEBIAN_LOCK.read_text("utf-8")), found)
+        return self._accept(debian.drift(debian.parse(DEBIAN_LOCK.read_text("utf-8")), found))
+
+    def _accept(self, differences: list[str]) -> list[str]:
         if differences and self.strict:
             raise BuildError(
                 f"Debian's mirror has moved on since lockfiles/debian.lock: {'; '.join(differences)}",
@@ -186,6 +188,7 @@ class Outcome:
     recipe: Recipe
     image: docker.Image | None
     changed: bool
+    drift: list[str]
 
 
 def recipe_for(name: str, parent: str, strict: bool, bundle: Path | None = None) -> Recipe:
@@ -195,19 +198,24 @@ def recipe_for(name: str, parent: str, strict: bool, bundle: Path | None = None)
 
 
 def build(recipe: Recipe, revision: str) -> list[Outcome]:
-    """Make what is missing of a recipe and its parents; the recipe comes first in the answer."""
+    """Make what is missing of a recipe and its parents; the recipe comes first in the answer. Raises BuildError."""
     image = docker.inspect(recipe.reference)
     if image:
-        return [Outcome(recipe, image, changed=False), *look(recipe.parents)]
+        return [_outcome(recipe, image, changed=False), *look(recipe.parents)]
     parents = [outcome for parent in recipe.parents[:1] for outcome in build(parent, revision)]
     recipe.make(revision)
-    return [Outcome(recipe, docker.inspect(recipe.reference), changed=True), *parents]
+    return [_outcome(recipe, docker.inspect(recipe.reference), changed=True), *parents]
 
 
 def look(recipes: Iterable[Recipe]) -> list[Outcome]:
     """Return what the engine holds of the recipes, without making anything; without an engine it holds nothing."""
     found = ((recipe, _held(recipe)) for recipe in recipes)
-    return [Outcome(recipe, image, changed=image is None) for recipe, image in found]
+    return [_outcome(recipe, image, changed=image is None) for recipe, image in found]
+
+
+def _outcome(recipe: Recipe, image: docker.Image | None, changed: bool) -> Outcome:
+    """Raises BuildError for an image with differences that a strict recipe refuses, however long it has been there."""
+    return Outcome(recipe, image, changed, recipe.drift(image) if image else [])
 
 
 def _held(recipe: Recipe) -> docker.Image | None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
+from images.builder import docker
 from images.builder.debian import drift, parse, write
 from images.builder.errors import BuildError
-from images.builder.recipes import DEBIAN_LOCK, Rootfs
+from images.builder.recipes import DEBIAN_LOCK, Base, Rootfs, build, look
 
 
 @pytest.fixture
@@ -53,3 +57,29 @@ def test_drift_is_reported_by_default_and_refused_where_strict(locked, moved_on)
     with pytest.raises(BuildError, match=rf"moved on since lockfiles/debian\.lock: {locked[0].name} .* -> 999; "):
         Rootfs(strict=True).compare(moved_on)
     assert Rootfs(strict=True).compare(locked) == []
+
+
+class Drifted(Rootfs):
+    """A parent image beside the project's own, so that the test touches none that is in use."""
+
+    name = "test-drifted"
+
+
+@pytest.fixture
+def drifted(engine, tmp_path) -> Iterator[str]:
+    """The name of a parent image that was made from a mirror that had moved on: an empty one with that label."""
+    tarfile.open(tmp_path / "empty.tar", "w").close()
+    reference = Drifted().reference
+    with (tmp_path / "empty.tar").open("rb") as stream:
+        docker.import_root(stream, reference, {Rootfs._DRIFT_LABEL: json.dumps(["libc6 1 -> 2"])})
+    yield reference
+    engine.images.remove(reference)
+
+
+@pytest.mark.docker
+def test_an_image_that_drifted_before_is_refused_where_strict(drifted):
+    assert docker.inspect(drifted), "the image of this test is not there"
+    assert [outcome.drift for outcome in build(Drifted(), "test")] == [["libc6 1 -> 2"]]
+    for refuse in (lambda parent: build(Base(parent), "test"), lambda parent: look([Base(parent), parent])):
+        with pytest.raises(BuildError, match="libc6 1 -> 2"):
+            refuse(Drifted(strict=True))
