@@ -1,6 +1,7 @@
 """Makes the parent image on this machine: Debian 12 from the mirror that this machine's own apt uses."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def _options() -> list[str]:
         f"--include={','.join(_packages())}",
         '--aptopt=APT::Install-Recommends "false"',
         f"--dpkgopt={FOLDER / 'dpkg.cfg'}",
-        f"--customize-hook={FOLDER / 'record-packages'} \"$1\"",
+        f'--customize-hook={shlex.quote(str(FOLDER / "record-packages"))} "$1"',
     ]
     return options + [f'--aptopt={name} "{value}"' for name, value in _proxies()]
 
