@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from poseparity.settings import Settings
 from tests.e2e.playbooks import ANSIBLE, OWN, ROOT, playbook, run
 
 PLAYBOOKS = sorted(path.stem for path in ANSIBLE.glob("*.yml"))
@@ -132,6 +134,21 @@ def test_a_misspelt_variable_is_refused():
 
 def test_a_variable_without_the_prefix_is_refused():
     assert "Write poseparity_port" in refused("-e", "port=1")
+
+
+@pytest.mark.parametrize("name", ["build", "verify", "destroy"])
+def test_a_misspelt_variable_is_refused_by_each_playbook(name):
+    result = playbook(name, "-e", "poseparity_prot=1")
+    assert result.status != 0 and "Unknown variable poseparity_prot" in result.message, result.output
+
+
+def test_each_setting_that_the_deployment_does_not_set_itself_may_be_given():
+    settings = Settings.model_fields.keys()
+    message = refused("-e", json.dumps({"poseparity_settings": dict.fromkeys([*settings, "no_such_setting"], 1)}))
+    found, expected = re.search(r"poseparity_settings has (.*), expected only (.*)\. Correct", message).groups()
+    own = {"bundle", "host", "port", "workers"}
+    assert set(found.split(", ")) == own | {"no_such_setting"}
+    assert set(expected.split(", ")) == settings - own
 
 
 @pytest.mark.slow

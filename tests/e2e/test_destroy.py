@@ -31,8 +31,8 @@ def test_destroy_changes_nothing_where_nothing_is(deployment):
 
 
 def test_a_service_that_cannot_start_says_why(deployment):
-    options = (*OTHER, "-e", '{"poseparity_settings": {"no_such_setting": 1}}', "-e", "poseparity_ready_timeout_s=10")
+    options = (*OTHER, "-e", '{"poseparity_settings": {"max_upload_bytes": 0}}', "-e", "poseparity_ready_timeout_s=10")
     result = playbook("deploy", *options)
     playbook("destroy", *OTHER)
     assert result.status != 0, result.output
-    assert "POSEPARITY_NO_SUCH_SETTING is set but is no setting" in result.message
+    assert "POSEPARITY_MAX_UPLOAD_BYTES='0'" in result.message and "greater than or equal to 1" in result.message
