@@ -174,8 +174,23 @@ def test_too_little_memory_is_refused():
 
 
 @pytest.mark.slow
+def test_more_workers_than_the_memory_holds_are_refused():
+    message = refused("-e", "poseparity_workers=100000")
+    assert "55000500 MB for 100000 workers" in message and "set poseparity_workers to fewer" in message
+
+
+@pytest.mark.slow
 def test_too_little_disk_is_refused():
-    assert "docker system df" in refused("-e", "poseparity_minimum_disk_mb=999000000")
+    first = ("-e", "poseparity_docker_socket=/nonexistent.sock")
+    assert "docker system df" in refused("-e", "poseparity_minimum_disk_mb=999000000", *first)
+
+
+@pytest.mark.docker
+@pytest.mark.slow
+def test_too_little_disk_for_the_environments_is_refused(tmp_path):
+    first = ("-e", f"preflight_checkout={tmp_path}")
+    message = refused("-e", "poseparity_minimum_disk_mb=999000000", *first)
+    assert f"free under {tmp_path}, expected at least 499500000 MB" in message
 
 
 @pytest.mark.slow
