@@ -6,9 +6,16 @@ import io
 import json
 import logging
 import re
+import socket
+import threading
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
+from flask import Request
+from gunicorn.http.body import Body, LengthReader
+from gunicorn.http.unreader import SocketUnreader
 
 from poseparity.errors import CapacityError, NoPersonFound
 from poseparity.quality import LISTED_STRETCHES, missing_joints
@@ -118,6 +125,117 @@ def test_the_legacy_body_is_limited_by_the_longest_csv(app):
     client = create_app(Settings(max_frames=2)).test_client()
     response = client.post("/mmaction_stgcn_test", json={"csv_base64": "A" * 200_000})
     assert error_of(response, 413, "input-too-large")["details"]["max_bytes"] < 100_000
+
+
+def coming(body, kind: str) -> dict:
+    """The environment of a request whose body is still to be received."""
+    return {"wsgi.input": body, "wsgi.input_terminated": True, "CONTENT_LENGTH": "9999", "CONTENT_TYPE": kind}
+
+
+class Unread(io.RawIOBase):
+    """A body that nobody may read."""
+
+    def read(self, size=-1):
+        raise AssertionError("the body was read")
+
+
+@pytest.mark.parametrize(
+    "path, kind",
+    [("/v1/predictions", "multipart/form-data; boundary=B"), ("/mmaction_stgcn_test", "application/json")],
+)
+def test_without_a_free_place_the_body_is_not_read(app, path, kind):
+    inference = app.extensions["inference"]
+    with ExitStack() as places:
+        for _ in range(1 + Settings().queue_limit):
+            places.enter_context(inference.place())
+        client = app.test_client()
+        response = client.post(path, environ_overrides=coming(Unread(), kind))
+        error_of(response, 429, "queue-full")
+        assert int(response.headers["Retry-After"]) >= 1
+    for _ in range(2 + Settings().queue_limit):
+        error_of(client.post(path, data=b"no", content_type=kind), 400, "invalid-request")
+
+
+class NoRoomLeft(Request):
+    def _get_file_stream(self, *_, **__):
+        return Path("/dev/full").open("wb", buffering=0)  # the kernel's own "No space left on device"
+
+
+def test_without_room_for_the_upload(app):
+    app.request_class = NoRoomLeft
+    error = error_of(app.test_client().post("/v1/predictions", data=upload()), 507, "no-room-for-upload")
+    assert "TMPDIR" in error["fix"]
+
+
+def test_another_error_of_the_system_is_unexpected(app):
+    def view():
+        raise FileNotFoundError(2, "secret")
+
+    app.add_url_rule("/raises", view_func=view)
+    error_of(app.test_client().get("/raises"), 500, "internal-error")
+
+
+@pytest.mark.parametrize(
+    "path, kind",
+    [("/v1/predictions", "multipart/form-data; boundary=B"), ("/mmaction_stgcn_test", "application/json")],
+)
+def test_an_upload_that_trickles_is_given_up(path, kind):
+    """A byte now and then never stalls; Gunicorn's own reader waits for all that was announced."""
+    client = create_app(Settings(timeout_s=1)).test_client()
+    ours, theirs = socket.socketpair()
+    done = threading.Event()
+
+    def trickle():
+        while not done.wait(0.1):
+            theirs.send(b"-")
+
+    sender = threading.Thread(target=trickle)
+    sender.start()
+    try:
+        body = Body(LengthReader(SocketUnreader(ours), 9999))
+        response = client.post(path, environ_overrides={"gunicorn.socket": ours, **coming(body, kind)})
+    finally:
+        done.set()
+        sender.join()
+        ours.close()
+        theirs.close()
+    assert error_of(response, 408, "upload-too-slow")["details"] == {"max_seconds": 1}
+
+
+@pytest.mark.parametrize(
+    "crop", [[-1, 0, 1, 1], [0, 0, 0, 1], [0, 0, 1, 100_001], [10**400, 0, 1, 1], [0, -(10**400), 1, 1], [1, 2, 3]]
+)
+def test_a_crop_out_of_its_limits(client, crop):
+    response = client.post("/mmaction_stgcn_test", json={"csv_base64": "YQ==", "crop_bbox": crop})
+    error = error_of(response, 400, "invalid-request")
+    assert "'crop_bbox" in error["message"]
+    assert len(error["message"]) < 200
+
+
+@pytest.mark.parametrize("body", [b"[" * 50_000, b'{"csv_base64": ' + b"[" * 50_000, b'{"csv_base64": ' + b"1" * 5_000])
+def test_json_that_python_cannot_read(client, body):
+    response = client.post("/mmaction_stgcn_test", data=body, content_type="application/json")
+    error_of(response, 400, "invalid-request")
+
+
+@pytest.mark.parametrize("text", ["1" * 5_000, "[" * 50_000, "x" * 50_000])
+@pytest.mark.parametrize("name", ["frame_size", "csv", "q" * 5_000])
+def test_a_field_that_is_too_long(client, name, text):
+    error = error_of(client.post("/v1/predictions", data=upload() | {name: text}), 400, "invalid-request")
+    assert len(error["message"]) < 200
+
+
+def test_messages_repeat_little_of_what_was_sent(client):
+    long = "x" * 1_000
+    answers = [
+        client.get(f"/{long}"),
+        client.post("/v1/predictions", data=b"", content_type=long),
+        client.post("/v1/predictions", data=upload() | {long: "1"}),
+        client.post("/mmaction_stgcn_test", json={"csv_base64": [long]}),
+    ]
+    for answer in answers:
+        assert answer.status_code in (400, 404, 415)
+        assert "x" * 61 not in answer.text
 
 
 def test_before_the_models_are_loaded(client):

@@ -11,19 +11,21 @@ from werkzeug.datastructures import FileStorage
 from ..inputs import kind_of, parse_box, parse_size
 from . import request_ids
 from .errors import invalid_request
-from .inference import slot
+from .inference import holds_place, slot
 from .schemas import ANY_ERROR, ErrorReply, PredictionForm, PredictionReply
-from .uploads import accepts, path_of, read_csv
+from .uploads import accepts, form_body, path_of, read_csv, receives
 
 blueprint = APIBlueprint(
     "predictions", __name__, url_prefix="/v1", abp_tags=[Tag(name="predictions")], abp_responses=ANY_ERROR
 )
 
-_REFUSALS = dict.fromkeys((400, 413, 415, 422, 429, 503), ErrorReply)
+_REFUSALS = dict.fromkeys((400, 408, 413, 415, 422, 429, 503, 507), ErrorReply)
 
 
 @blueprint.post("/predictions", responses={200: PredictionReply, **_REFUSALS})
 @accepts("multipart/form-data")
+@holds_place
+@receives(form_body)
 @validate_request()
 def predict(form: PredictionForm):
     """Recognise the action in a video or in a skeleton CSV.

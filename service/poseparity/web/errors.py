@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -22,8 +23,20 @@ from ..errors import InputError, InputTooLarge, NotReadyError, PoseParityError
 from . import request_ids
 from .logs import log
 
+SHOWN = 60  # characters of what was sent that a message repeats at most
+
 _SEE_ROUTES = "see /openapi.json for the routes, their methods and their fields"
 _RETRY_AFTER = "retry_after_s"
+
+
+class UploadTooSlow(PoseParityError):
+    code = "upload-too-slow"
+    http_status = 408
+
+
+class NoRoomForUpload(PoseParityError):
+    code = "no-room-for-upload"
+    http_status = 507
 
 
 def invalid_request(message: str, *, fix: str, details: dict | None = None) -> InputError:
@@ -36,6 +49,7 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(PoseParityError, _answer)
     app.register_error_handler(HTTPException, _answer_http)
     app.register_error_handler(RequestEntityTooLarge, _answer_too_large)
+    app.register_error_handler(OSError, _answer_no_room)
     app.register_error_handler(InternalServerError, _answer_unexpected)
 
 
@@ -50,14 +64,14 @@ def refuse_invalid(error: ValidationError) -> NoReturn:
 
 
 def _problem(found: dict) -> str:
-    field = ".".join(str(part) for part in found["loc"])
+    field = ".".join(str(part) for part in found["loc"])[:SHOWN]
     if found["type"] == "extra_forbidden":
         return f"{field!r} is no field of this request"
     if found["type"] == "missing":
         return f"the field {field!r} is missing"
     if not field:
         return "the request's body is not a JSON object"
-    return f"the field {field!r} is {str(found['input'])[:60]!r}: {found['msg']}"
+    return f"the field {field!r} is {str(found['input'])[:SHOWN]!r}: {found['msg']}"
 
 
 def _answer(error: PoseParityError) -> Response:
@@ -91,9 +105,9 @@ def _answer_http(error: HTTPException) -> Response:
 
 def _message(error: HTTPException) -> str:
     if error.code == 404:
-        return f"there is no {request.path!r}"
+        return f"there is no {request.path[:SHOWN]!r}"
     if error.code == 405:
-        return f"{request.path!r} does not answer {request.method}"
+        return f"{request.path[:SHOWN]!r} does not answer {request.method[:SHOWN]}"
     if isinstance(error, ClientDisconnected):
         return "the request's body broke off or stalled"
     return error.description or error.name
@@ -107,6 +121,17 @@ def _answer_too_large(_: RequestEntityTooLarge) -> Response:
             f"{request.max_form_memory_size} bytes of form text",
             fix=f"send at most {limit} bytes: cut the recording to the action, or scale it down",
             details={"max_bytes": limit},
+        )
+    )
+
+
+def _answer_no_room(error: OSError) -> Response:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        raise error
+    return _answer(
+        NoRoomForUpload(
+            "the service has no room left for the upload in its temporary folder",
+            fix="send it again later, or give the service's temporary folder (TMPDIR, else /tmp) more room",
         )
     )
 

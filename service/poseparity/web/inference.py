@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
+from functools import wraps
 from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
@@ -67,19 +68,34 @@ class Inference:
             )
         return self._pipeline()
 
-    def run(self, work: Callable[[Pipeline], PipelineResult]) -> PipelineResult:
-        """Wait for the slot, then do `work` in it.
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the slot or in its queue, to be taken before the request's body is received.
 
         Raises:
-            CapacityError: the slot is busy and its queue is full.
+            NotReadyError: the models could not be loaded.
+            CapacityError: all places are taken.
+        """
+        if self._loaded is not None and self._loaded.done():
+            self._pipeline()
+        self._take_place()
+        try:
+            yield
+        finally:
+            with self._places:
+                self._taken -= 1
+
+    def run(self, work: Callable[[Pipeline], PipelineResult]) -> PipelineResult:
+        """Wait for the slot, then do `work` in it. Only for whoever has a `place`: that is what bounds the queue.
+
+        Raises:
             NotReadyError: the models could not be loaded, or nobody has begun to load them.
             PoseParityError: whatever `work` raises.
         """
-        if self._loaded is None or self._loaded.done():
+        if self._loaded is None:
             self.require_ready()
-        with self._place():
-            # The request's context goes along, so that what is logged in the slot carries the request's id.
-            return self._thread.submit(copy_context().run, self._infer, work).result()
+        # The request's context goes along, so that what is logged in the slot carries the request's id.
+        return self._thread.submit(copy_context().run, self._infer, work).result()
 
     def _infer(self, work: Callable[[Pipeline], PipelineResult]) -> PipelineResult:
         began = time.perf_counter()
@@ -109,24 +125,16 @@ class Inference:
             f"the models could not be loaded: {type(error).__name__}: {error}", fix="see the service's log"
         )
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """A place in the slot or in its queue."""
-        limit = 1 + self._settings.queue_limit
+    def _take_place(self) -> None:
         with self._places:
-            if self._taken >= limit:
+            if self._taken >= 1 + self._settings.queue_limit:
                 raise self._full()
             self._taken += 1
-        try:
-            yield
-        finally:
-            with self._places:
-                self._taken -= 1
 
     def _full(self) -> CapacityError:
         seconds = max(1, math.ceil(self._last_seconds * self._taken))
         return CapacityError(
-            f"one request is being answered and {self._taken - 1} wait, which is all that may",
+            f"requests that are being received, wait or are being answered hold all places: {self._taken}",
             fix=f"send it again after {seconds} seconds, or let the service have more workers",
             details={"retry_after_s": seconds, "queue_limit": self._settings.queue_limit},
         )
@@ -135,6 +143,17 @@ class Inference:
 def slot() -> Inference:
     """The inference slot of the current application."""
     return current_app.extensions[EXTENSION]
+
+
+def holds_place(view):
+    """A decorator: call the view in a place, or answer 429 or 503 before the request's body is received."""
+
+    @wraps(view)
+    def placed(*args, **kwargs):
+        with slot().place():
+            return view(*args, **kwargs)
+
+    return placed
 
 
 def _log_outcome(loaded: Future) -> None:

@@ -9,25 +9,26 @@ from flask_openapi3 import APIBlueprint, Tag, validate_request
 
 from ..errors import InputError, NotReadyError
 from ..records import Box, Prediction
-from .errors import invalid_request
-from .inference import slot
+from .inference import holds_place, slot
 from .schemas import ANY_ERROR, ErrorReply, LegacyHealth, LegacyReply, LegacyRequest
-from .uploads import accepts, limit_body_to_csv
+from .uploads import accepts, json_body, limit_body_to_csv, receives
 
 blueprint = APIBlueprint("legacy", __name__, abp_tags=[Tag(name="legacy")], abp_responses=ANY_ERROR)
 
-_REFUSALS = dict.fromkeys((400, 413, 415, 422, 429, 503), ErrorReply)
+_REFUSALS = dict.fromkeys((400, 408, 413, 415, 422, 429, 503), ErrorReply)
 _TOP = 5
 
 
 @blueprint.post("/mmaction_stgcn_test", responses={200: LegacyReply, **_REFUSALS})
 @accepts("application/json")
 @limit_body_to_csv
+@holds_place
+@receives(json_body)
 @validate_request()
 def recognise_csv(body: LegacyRequest):
     """Recognise the action in a skeleton CSV that is sent as base64 in JSON."""
     content = _decoded(body.csv_base64)
-    crop = _box(body.crop_bbox)
+    crop = Box(*body.crop_bbox) if body.crop_bbox else None
     result = slot().run(lambda pipeline: pipeline.run_csv(content, crop=crop))
     return legacy_reply(result.prediction)
 
@@ -71,15 +72,3 @@ def _decoded(text: str) -> bytes:
         raise InputError(
             f"csv_base64 is not base64: {error}", code="bad-base64", fix="encode the CSV's bytes as standard base64"
         ) from error
-
-
-def _box(crop: tuple[int, int, int, int] | None) -> Box | None:
-    if crop is None:
-        return None
-    x, y, width, height = crop
-    if min(x, y) < 0 or min(width, height) < 1:
-        raise invalid_request(
-            f"crop_bbox is {list(crop)}, expected x and y of at least 0 and a width and a height of at least 1",
-            fix="send crop_bbox as [x, y, width, height] in pixels, or leave it out",
-        )
-    return Box(x, y, width, height)

@@ -12,6 +12,10 @@ from ..quality import LISTED_STRETCHES
 # The form's reader turns a text that happens to be JSON, such as 5, into a value.
 _AS_SENT = BeforeValidator(lambda value: value if value is None else str(value))
 
+# More pixels than any video has, and few enough for every computation with them.
+_Position = Annotated[int, Field(ge=0, le=100_000)]
+_Length = Annotated[int, Field(ge=1, le=100_000)]
+
 
 class _Request(BaseModel):
     """A field that the route does not know is refused: ignoring it would hide a misspelling."""
@@ -146,7 +150,7 @@ class LegacyRequest(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     csv_base64: str = Field(description="A skeleton CSV, base64.")
-    crop_bbox: tuple[int, int, int, int] | None = Field(
+    crop_bbox: tuple[_Position, _Position, _Length, _Length] | None = Field(
         None, description="x, y, width, height of the crop that the CSV was made from, pixels."
     )
 
