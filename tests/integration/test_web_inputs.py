@@ -52,52 +52,62 @@ def _shifted(index: bytes, distance: int) -> bytes:
     return bytes(result)
 
 
-@pytest.mark.parametrize(
-    "name, content, status, code, words",
-    [
-        ("clip.mp4", b"", 400, "empty-file", "empty"),
-        ("skeleton.csv", b"", 400, "empty-file", "empty"),
-        ("clip.mp4", b"these are notes\n" * 99, 400, "unreadable-video", "text"),
-        ("clip.mp4", b"dear client, these are notes\n" * 99, 400, "bad-csv-header", "header"),
-        ("clip.mp4", b"\0\1\2\3" * 999, 400, "unreadable-video", "video"),
-        ("clip.mp4", b"\0\0\0\x20ftypisom" + b"\0" * 999, 400, "unreadable-video", "video"),
-        ("a.csv", csv_of(*[ROW] * 3, header=HEADER[:-3]), 400, "bad-csv-header", "'RAnkle_x'"),
-        (
-            "a.csv",
-            csv_of(*[ROW + ",1,1,1"] * 3, header=(*HEADER, "Neck_x", "Neck_y", "Neck_c")),
-            400,
-            "bad-csv-header",
-            "'Neck_x'",
-        ),
-        ("a.csv", csv_of(ROW, ROW.replace("1.5", "nan", 1)), 400, "bad-csv", "'nan'"),
-        ("a.csv", csv_of(ROW, ROW.replace("1.5", "left", 1)), 400, "bad-csv", "'left'"),
-        ("a.csv", csv_of(ROW, ROW + ",1"), 400, "bad-csv", "52 values"),
-        ("a.csv", csv_of(), 400, "too-few-frames", "0 frame"),
-        ("a.csv", csv_of(ROW), 400, "too-few-frames", "1 frame"),
-        ("a.csv", csv_of(*[ROW] * 9001), 413, "too-many-frames", "9000"),
-        ("a.csv", csv_of(*["0" + ",0" * 50] * 200_000), 413, "too-many-frames", "9000"),
-    ],
-    ids=[
-        "empty-video",
-        "empty-csv",
-        "text-named-mp4",
-        "text-with-commas-named-mp4",
-        "noise",
-        "header-only-video",
-        "missing-columns",
-        "18-joints",
-        "nan",
-        "text-in-a-number",
-        "row-too-long",
-        "zero-rows",
-        "one-row",
-        "9001-rows",
-        "200000-rows",
-    ],
-)
-def test_bad_files_are_refused(server, name, content, status, code, words):
-    error = error_of(server.predict(name, content), status, code)
-    assert words in error["message"]
+EIGHTEEN_JOINTS = csv_of(*[ROW + ",1,1,1"] * 3, header=(*HEADER, "Neck_x", "Neck_y", "Neck_c"))
+BOM = b"\xef\xbb\xbf"
+# What was sent, under which name; the status, the code and a word of the message.
+BAD_CSVS = {
+    "empty": ("skeleton.csv", b"", 400, "empty-file", "empty"),
+    "text-with-commas-named-mp4": ("a.mp4", b"dear client, these are notes\n" * 99, 400, "bad-csv-header", "header"),
+    "missing-columns": ("a.csv", csv_of(*[ROW] * 3, header=HEADER[:-3]), 400, "bad-csv-header", "'RAnkle_x'"),
+    "18-joints": ("a.csv", EIGHTEEN_JOINTS, 400, "bad-csv-header", "'Neck_x'"),
+    "nan": ("a.csv", csv_of(ROW, ROW.replace("1.5", "nan", 1)), 400, "bad-csv", "'nan'"),
+    "text-in-a-number": ("a.csv", csv_of(ROW, ROW.replace("1.5", "left", 1)), 400, "bad-csv", "'left'"),
+    "huge-value": ("a.csv", csv_of(ROW, ROW.replace("1.5", "9e5", 1)), 400, "bad-csv", "'9e5'"),
+    "over-float16": ("a.csv", csv_of(ROW, ROW.replace("1.5", "-65504.5", 1)), 400, "bad-csv", "'-65504.5'"),
+    "row-too-long": ("a.csv", csv_of(ROW, ROW + ",1"), 400, "bad-csv", "52 values"),
+    "late-non-utf8": ("a.csv", csv_of(*[ROW] * 99) + b"\xff", 400, "bad-csv", "UTF-8"),
+    "zero-rows": ("a.csv", csv_of(), 400, "too-few-frames", "0 frame"),
+    "one-row": ("a.csv", csv_of(ROW), 400, "too-few-frames", "1 frame"),
+    "9001-rows": ("a.csv", csv_of(*[ROW] * 9001), 413, "too-many-frames", "9000"),
+}
+# Over the legacy route these are other errors: whatever is sent there is a CSV.
+ELSEWHERE = {
+    "empty-video": ("clip.mp4", b"", 400, "empty-file", "empty"),
+    "text-named-mp4": ("clip.mp4", b"these are notes\n" * 99, 400, "unreadable-video", "text"),
+    "korean-named-mp4": ("clip.mp4", "골프 스윙 영상입니다 ".encode() * 999, 400, "unreadable-video", "골프"),
+    "noise": ("clip.mp4", b"\0\1\2\3" * 999, 400, "unreadable-video", "video"),
+    "header-only-video": ("clip.mp4", b"\0\0\0\x20ftypisom" + b"\0" * 999, 400, "unreadable-video", "video"),
+    "non-utf8": ("a.csv", "코_x,코_y\n1,2\n".encode("cp949"), 400, "unreadable-video", "video"),
+    "200000-rows": ("a.csv", csv_of(*["0" + ",0" * 50] * 200_000), 413, "too-many-frames", "9000"),
+}
+ON_THE_LEGACY_ROUTE = {
+    "bom-only": (BOM, 400, "empty-file", "empty"),
+    "korean": ("골프 스윙 영상입니다 ".encode() * 999, 400, "bad-csv-header", "'골프"),
+    "noise": (b"\0\1\2\3" * 999, 400, "bad-csv", "NUL"),
+    "non-utf8": ("코_x,코_y\n1,2\n".encode("cp949"), 400, "bad-csv", "UTF-8"),
+    "200000-rows": (csv_of(*["0" + ",0" * 50] * 200_000), 413, "input-too-large", "bytes"),
+} | {name: row[1:] for name, row in BAD_CSVS.items()}
+
+
+def legacy(server, content: bytes, **fields):
+    return server.post("/mmaction_stgcn_test", json={"csv_base64": base64.b64encode(content).decode(), **fields})
+
+
+@pytest.mark.parametrize("sent", (BAD_CSVS | ELSEWHERE).values(), ids=(BAD_CSVS | ELSEWHERE).keys())
+def test_bad_files_are_refused(server, sent):
+    name, content, status, code, words = sent
+    assert words in error_of(server.predict(name, content), status, code)["message"]
+
+
+@pytest.mark.xfail(reason="poseparity.inputs.kind_of calls a lone byte order mark text: unreadable-video", strict=False)
+def test_a_lone_byte_order_mark_is_empty(server):
+    error_of(server.predict("a.csv", BOM), 400, "empty-file")
+
+
+@pytest.mark.parametrize("sent", ON_THE_LEGACY_ROUTE.values(), ids=ON_THE_LEGACY_ROUTE.keys())
+def test_bad_files_are_refused_on_the_legacy_route(server, sent):
+    content, status, code, words = sent
+    assert words in error_of(legacy(server, content), status, code)["message"]
 
 
 def test_a_truncated_video_is_refused(server, demo_clip):
@@ -201,10 +211,7 @@ def test_file_names_reach_no_file_system(server, tmp_path):
 @pytest.mark.parametrize("path", ["/v1/predictions", "/mmaction_stgcn_test"])
 def test_too_many_missing_joints_are_refused_with_the_figures(server, path):
     content = csv_of(*[ROW] * 20, *[",".join(["0"] * len(HEADER))] * 20)
-    if path.startswith("/v1"):
-        response = server.predict("a.csv", content)
-    else:
-        response = server.post(path, json={"csv_base64": base64.b64encode(content).decode()})
+    response = server.predict("a.csv", content) if path.startswith("/v1") else legacy(server, content)
     error = error_of(response, 422, "too-many-missing-joints")
     assert "340 of 680 joints are missing (50.00%)" in error["message"]
     MissingJoints.model_validate(error["details"]["missing_joints"])

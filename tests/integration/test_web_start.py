@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 
 import pytest
 import requests
@@ -14,6 +17,24 @@ from poseparity.skeleton_csv import HEADER
 from tests.integration.web_server import CONFIG, Server, error_of
 
 CSV = ("\n".join([",".join(HEADER), *[",".join(["1"] * len(HEADER))] * 3]) + "\n").encode()
+
+
+HEADS = {
+    "/v1/predictions": "Content-Type: multipart/form-data; boundary=B",
+    "/mmaction_stgcn_test": "Content-Type: application/json",
+}
+
+
+def answer_to_the_head(server, path: str) -> tuple[int, str]:
+    """Status and code of the answer to a request whose body never comes, after which the connection is closed."""
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\n{HEADS[path]}\r\nContent-Length: {2**20}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(head.encode())
+        answer = HTTPResponse(connection)
+        answer.begin()
+        code = json.loads(answer.read())["error"]["code"]
+        assert connection.recv(1) == b"", "the end of the connection, and no reset"
+        return answer.status, code
 
 
 def refusal(folder, **options) -> str:
@@ -59,6 +80,7 @@ def test_a_missing_bundle_is_named(tmp_path):
         error = error_of(server.wait_failed(), 503, "not-ready")
         assert "nowhere" in error["message"] and "bundle.toml" in error["message"]
         assert error["details"]["cause"]["code"] == "bad-bundle"
+        assert [answer_to_the_head(server, path) for path in HEADS] == [(503, "not-ready")] * 2
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +111,20 @@ def test_beyond_the_queue_it_says_when_to_come_back(small_server, demo_clip):
             error = error_of(response, 429, "queue-full")
             assert int(response.headers["Retry-After"]) == error["details"]["retry_after_s"] >= 1
     assert small_server.predict("clip.mp4", video).status_code == 200, "the place is free again"
+
+
+@pytest.mark.slow
+def test_beyond_the_queue_a_body_is_refused_unread(small_server, demo_clip):
+    small_server.wait_ready()
+    begun = f"POST /v1/predictions HTTP/1.1\r\nHost: a\r\n{HEADS['/v1/predictions']}\r\nContent-Length: 9\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", small_server.port)) as holder:
+        holder.sendall(begun.encode())
+        small_server.wait_for(lambda: small_server.predict("a.csv", CSV).status_code == 429)
+        assert [answer_to_the_head(small_server, path) for path in HEADS] == [(429, "queue-full")] * 2
+        error_of(small_server.predict("clip.mp4", bytes(64 * 2**20)), 429, "queue-full")
+        assert small_server.uploads_held() == []
+    small_server.wait_for(lambda: small_server.predict("a.csv", CSV).status_code != 429)
+    assert small_server.predict("clip.mp4", demo_clip.read_bytes()).status_code == 200, "the place is free again"
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ class Server:
 
     def wait_alive(self) -> None:
         """Until the process answers at all."""
-        self._until(self._answers)
+        self.wait_for(self._answers)
 
     def wait_ready(self) -> list[tuple[int, int]]:
         """Until /readyz says 200; the statuses of /healthz and /readyz that were seen on the way."""
@@ -86,14 +86,14 @@ class Server:
             seen.append((alive.status_code, ready.status_code))
             return LOADING not in ready.text
 
-        self._until(loaded)
+        self.wait_for(loaded)
         assert seen[-1][1] == 200, self.get("/readyz").text
         return seen
 
     def wait_failed(self) -> requests.Response:
         """Until /readyz gives another reason than that the models are being loaded."""
         self.wait_alive()
-        self._until(lambda: LOADING not in self.get("/readyz").text)
+        self.wait_for(lambda: LOADING not in self.get("/readyz").text)
         return self.get("/readyz")
 
     def log(self) -> str:
@@ -119,7 +119,7 @@ class Server:
 
     def wait_for_upload(self) -> None:
         """Until a worker holds an upload."""
-        self._until(self.uploads_held)
+        self.wait_for(self.uploads_held)
 
     def _answers(self) -> bool:
         try:
@@ -127,7 +127,8 @@ class Server:
         except requests.ConnectionError:
             return False
 
-    def _until(self, condition) -> None:
+    def wait_for(self, condition) -> None:
+        """Until `condition()` holds; fails when Gunicorn ends before, or when it takes too long."""
         deadline = time.monotonic() + START_SECONDS
         while not condition():
             assert self.process.poll() is None, f"Gunicorn exited with {self.process.returncode}:\n{self.log()}"
