@@ -6,8 +6,10 @@ PoseParityError
 ├── NoPersonFound         422  the video is fine, nobody is in it
 ├── TooManyMissingJoints  422  somebody is in it, too little of them was seen
 ├── OutputError           400  a file that was asked for cannot be written
+├── UploadTooSlow         408  a request's body did not come in time
 ├── CapacityError         429  every slot is busy and the queue is full
 ├── NotReadyError         503  the models are not loaded yet
+├── NoRoomForUpload       507  the temporary folder is full
 ├── BundleError           500  the model bundle is damaged or inconsistent
 │   └── ImportRefused     500  what another program wrote cannot become a bundle
 ├── PinError              500  a numerical pin did not take effect
@@ -83,6 +85,11 @@ class OutputError(PoseParityError):
     http_status = 400
 
 
+class UploadTooSlow(PoseParityError):
+    code = "upload-too-slow"
+    http_status = 408
+
+
 class CapacityError(PoseParityError):
     code = "queue-full"
     http_status = 429
@@ -91,6 +98,11 @@ class CapacityError(PoseParityError):
 class NotReadyError(PoseParityError):
     code = "not-ready"
     http_status = 503
+
+
+class NoRoomForUpload(PoseParityError):
+    code = "no-room-for-upload"
+    http_status = 507
 
 
 class BundleError(PoseParityError):

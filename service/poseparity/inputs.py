@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import Literal
 
@@ -21,11 +22,11 @@ def kind_of(path: Path) -> Literal["video", "csv"]:
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    if not head:
-        raise InputError("the file is empty (0 bytes)", code="empty-file", fix=_FIX)
+    if not head.removeprefix(codecs.BOM_UTF8).strip():
+        raise InputError(f"the file is empty ({len(head)} bytes)", code="empty-file", fix=_FIX)
     if not _is_text(head):
         return "video"
-    first_line = head.lstrip(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+    first_line = head.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0]
     if b"," not in first_line:
         beginning = first_line.decode(errors="replace")[:40]
         raise InputError(

@@ -83,6 +83,7 @@ def test_bundle_verify_and_show(demo_bundle):
     assert shown["name"] == demo_bundle.name
 
 
+@pytest.mark.slow
 def test_run_draws_the_overlay_and_the_plot(demo_clip, demo_result, tmp_path):
     overlay, plot = tmp_path / "out.mp4", tmp_path / "out.png"
     done = poseparity("run", demo_clip, "--overlay", overlay, "--plot", plot, pinned=True)
@@ -98,6 +99,7 @@ def test_run_draws_the_overlay_and_the_plot(demo_clip, demo_result, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.png"]
 
 
+@pytest.mark.slow
 def test_a_refused_skeleton_is_plotted_all_the_same(demo_result, tmp_path):
     keypoints = np.where(np.arange(17)[:, None] < 9, 0, demo_result.skeleton.keypoints)
     (tmp_path / "skeleton.csv").write_bytes(skeleton_csv.write(keypoints))

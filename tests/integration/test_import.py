@@ -22,11 +22,12 @@ from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE, ROOT
 from tests.mmaction2_run import LABELS, TrainingRun, run_of
 
+# Nearly every test here starts MMAction2 in a process of its own.
+pytestmark = pytest.mark.slow
+
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 FRAME = Size(1920, 1080)
-MODELS = [("stgcn", "j"), *(pytest.param(*rest, marks=pytest.mark.slow) for rest in (
-    ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")
-))]  # fmt: skip
+MODELS = [("stgcn", "j"), ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")]
 
 
 @pytest.fixture(scope="session")

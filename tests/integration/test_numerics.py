@@ -40,6 +40,7 @@ def test_a_pin_that_is_not_set_is_refused_by_name(pin):
     assert f"pin {pin}=" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pin, value", [("ATEN_CPU_CAPABILITY", "AVX2"), ("OPENCV_CPU_DISABLE", "AVX512_SKX")])
 def test_a_value_that_the_library_silently_ignores_is_refused(pin, value):
     """Upper case and underscores are accepted without a word, and change nothing."""

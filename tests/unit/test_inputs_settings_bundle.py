@@ -41,7 +41,12 @@ def test_a_file_is_told_by_its_content(tmp_path, content, kind):
     assert kind_of(path) == kind
 
 
-NEITHER = [(b"", "empty"), (b"hello world\n", "'hello world'"), ("골프 스윙 메모 ".encode() * 9, "골프")]
+NEITHER = [
+    (b"", "empty"),
+    (b"\xef\xbb\xbf\n", "empty"),
+    (b"hello world\n", "'hello world'"),
+    ("골프 스윙 메모 ".encode() * 9, "골프"),
+]
 
 
 @pytest.mark.parametrize("content, words", NEITHER)

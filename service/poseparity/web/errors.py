@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from ..errors import InputError, InputTooLarge, NotReadyError, PoseParityError
+from ..errors import InputError, InputTooLarge, NoRoomForUpload, NotReadyError, PoseParityError
 from . import request_ids
 from .logs import log
 
@@ -27,16 +27,6 @@ SHOWN = 60  # characters of what was sent that a message repeats at most
 
 _SEE_ROUTES = "see /openapi.json for the routes, their methods and their fields"
 _RETRY_AFTER = "retry_after_s"
-
-
-class UploadTooSlow(PoseParityError):
-    code = "upload-too-slow"
-    http_status = 408
-
-
-class NoRoomForUpload(PoseParityError):
-    code = "no-room-for-upload"
-    http_status = 507
 
 
 def invalid_request(message: str, *, fix: str, details: dict | None = None) -> InputError:

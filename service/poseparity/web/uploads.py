@@ -13,10 +13,10 @@ from flask import Flask, current_app, request
 from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import UnsupportedMediaType
 
-from ..errors import InputTooLarge
+from ..errors import InputTooLarge, UploadTooSlow
 from ..settings import Settings
 from ..skeleton_csv import HEADER
-from .errors import SHOWN, UploadTooSlow, invalid_request
+from .errors import SHOWN, invalid_request
 
 # Python's longest float64 is 24 characters; a separator, a quote at each side and some spaces belong to it.
 _CSV_BYTES_A_NUMBER = 32
