@@ -11,42 +11,15 @@ from enum import IntEnum
 
 import numpy as np
 
+from poseparity.keypoints import Coco17
 from training.motion import Dof, Motion
 
-
-class Point(IntEnum):
-    """Rows of a figure's points: COCO's 17 joints in COCO's order, then what only the drawing needs."""
-
-    NOSE = 0
-    L_EYE = 1
-    R_EYE = 2
-    L_EAR = 3
-    R_EAR = 4
-    L_SHOULDER = 5
-    R_SHOULDER = 6
-    L_ELBOW = 7
-    R_ELBOW = 8
-    L_WRIST = 9
-    R_WRIST = 10
-    L_HIP = 11
-    R_HIP = 12
-    L_KNEE = 13
-    R_KNEE = 14
-    L_ANKLE = 15
-    R_ANKLE = 16
-    NECK = 17  # half way between the shoulders, as OpenPose defines it
-    HEAD = 18  # centre of the skull
-    CROWN = 19
-    L_HAND = 20
-    R_HAND = 21
-    L_TOE = 22
-    R_TOE = 23
-    PELVIS = 24
-    CLUB = 25  # end of the club; at the pelvis when there is none
-    MOUTH = 26
-
-
-JOINTS = 17
+# Rows of a figure's points: COCO's 17 joints in COCO's order, then what only the drawing needs. The neck is half way
+# between the shoulders, as OpenPose defines it; HEAD is the centre of the skull; CLUB is the end of the golf club, or
+# the pelvis when there is none.
+_DRAWN = ("NECK", "HEAD", "CROWN", "L_HAND", "R_HAND", "L_TOE", "R_TOE", "PELVIS", "CLUB", "MOUTH")
+Point = IntEnum("Point", [*(joint.name for joint in Coco17), *_DRAWN], start=0)
+JOINTS = len(Coco17)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from pathlib import Path
 from . import skeleton_csv
 from .bundle import Bundle
 from .errors import BundleError, PoseParityError
-from .numerics import limit_threads
 from .quality import missing_joints
 from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
 from .stages.crop import Crop
@@ -108,7 +107,6 @@ class Pipeline:
             Normalise(bundle),
             Recognise(bundle),
         )
-        limit_threads()
 
     def run_video(self, path: Path) -> PipelineResult:
         """Every stage.
