@@ -10,6 +10,7 @@ from pathlib import Path
 from . import skeleton_csv
 from .bundle import Bundle
 from .errors import BundleError, PoseParityError
+from .observe import Observe, Observed, unobserved
 from .quality import missing_joints
 from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
 from .stages.crop import Crop
@@ -108,13 +109,16 @@ class Pipeline:
             Recognise(bundle),
         )
 
-    def run_video(self, path: Path) -> PipelineResult:
+    def run_video(self, path: Path, *, observe: Observe = unobserved) -> PipelineResult:
         """Every stage.
+
+        Args:
+            observe: is shown what passes through the stages, see observe.py; a value is named "STAGE.NAME".
 
         Raises:
             InputError, NoPersonFound, TooManyMissingJoints: see the stages.
         """
-        return self._run(VideoFile(Path(path)), first=Decode.name)
+        return self._run(VideoFile(Path(path)), first=Decode.name, observe=observe)
 
     def run_csv(
         self, content: bytes, *, frame_size: Size | None = None, crop: Box | None = None
@@ -152,14 +156,14 @@ class Pipeline:
             fix="restore the bundle from where it came from; its weights or its parameters do not belong together",
         )
 
-    def _run(self, record, *, first: str) -> PipelineResult:
+    def _run(self, record, *, first: str, observe: Observe = unobserved) -> PipelineResult:
         start = record if isinstance(record, Skeleton) else None
         records, seconds = {}, {}
         names = [stage.name for stage in self.stages]
         for stage in self.stages[names.index(first) :]:
             began = time.perf_counter()
             try:
-                record = stage(record)
+                record = _call(stage, record, observe)
             except PoseParityError as error:
                 error.details.setdefault("stage", stage.name)
                 raise
@@ -172,6 +176,12 @@ class Pipeline:
             records=records,
             seconds=seconds,
         )
+
+
+def _call(stage, record, observe: Observe):
+    if observe is unobserved or not isinstance(stage, Observed):
+        return stage(record)
+    return stage(record, lambda name, value: observe(f"{stage.name}.{name}", value))
 
 
 def _plain(value: Size | Box | None) -> dict | None:

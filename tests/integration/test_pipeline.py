@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -182,3 +183,13 @@ def test_joints_far_outside_of_their_crop_are_refused(demo_bundle, demo_result):
 def test_a_csv_of_missing_joints_only_is_refused(pipeline):
     with pytest.raises(TooManyMissingJoints, match=r"85 of 85 joints are missing \(100\.00%\)"):
         pipeline.run_csv(skeleton_csv.write(np.zeros((5, 17, 3))))
+
+
+def test_an_observer_sees_each_frame_and_changes_nothing(pipeline, demo_clip, demo_result):
+    seen = Counter()
+    observed = pipeline.run_video(demo_clip, observe=lambda name, value: seen.update([name]))
+    frames = demo_result.video.frame_count
+    names = ("decode.frame", "pose.network_input", "pose.network_output", "pose.persons")
+    assert seen == dict.fromkeys(names, frames)
+    assert observed.csv == demo_result.csv
+    assert observed.prediction.scores.tobytes() == demo_result.prediction.scores.tobytes()

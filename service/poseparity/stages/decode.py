@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
 
 from ..errors import InputError, InputTooLarge
+from ..observe import Observe, Observed, unobserved
 from ..records import Size, Video, VideoFile
 
 _FIX = "send a whole video in a common format (H.264 or MPEG-4 in .mp4, .avi, .mov, .mkv)"
@@ -25,7 +27,7 @@ os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
 )
 
 
-class Decode:
+class Decode(Observed):
     """Decode every frame once, so that a damaged or endless video is refused before any model runs.
 
     Reads: VideoFile. Adds: size, frame rate and the number of frames that can be decoded.
@@ -33,18 +35,19 @@ class Decode:
     """
 
     name = "decode"
+    observed: ClassVar = {"frame": "grey levels"}
 
     def __init__(self, *, max_frames: int, max_pixels: int) -> None:
         self._max_frames = max_frames
         self._max_pixels = max_pixels
 
-    def __call__(self, file: VideoFile) -> Video:
+    def __call__(self, file: VideoFile, observe: Observe = unobserved) -> Video:
         if file.path.stat().st_size == 0:
             raise InputError("the video file is empty (0 bytes)", code="empty-file", fix=_FIX)
         with _opened(file.path) as capture:
             size = self._checked_size(capture)
             declared = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-            count = self._count(capture)
+            count = self._count(capture, observe)
             rate = float(capture.get(cv2.CAP_PROP_FPS))
         _check_count(count, declared if _counts_frames(file.path) else 0)
         if not 0 < rate <= 100_000:  # a browser's WebM has 1000
@@ -61,10 +64,14 @@ class Decode:
             )
         return size
 
-    def _count(self, capture: cv2.VideoCapture) -> int:
+    def _count(self, capture: cv2.VideoCapture, observe: Observe) -> int:
         count = 0
         while capture.grab():
             count += 1
+            if observe is not unobserved:  # counting alone needs no pixels
+                decoded, frame = capture.retrieve()
+                if decoded:
+                    observe("frame", frame)
             if count > self._max_frames:
                 raise InputTooLarge(
                     f"the video has more than {self._max_frames} frames",

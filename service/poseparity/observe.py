@@ -1,0 +1,27 @@
+"""Looking into a stage while it works: what a record does not hold, because it would be too large.
+
+A stage that streams hands each item to an observer and forgets it; a trace is one (see trace.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+Observe = Callable[[str, np.ndarray], None]
+
+
+def unobserved(name: str, value: np.ndarray) -> None:
+    """The observer that looks away."""
+
+
+class Observed:
+    """A stage that is called with an observer beside its record.
+
+    Attributes:
+        observed: name of each value that it hands out, one frame at a time, to the value's unit.
+    """
+
+    observed: ClassVar[dict[str, str]]
