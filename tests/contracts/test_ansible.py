@@ -136,6 +136,11 @@ def test_a_variable_without_the_prefix_is_refused():
     assert "Write poseparity_port" in refused("-e", "port=1")
 
 
+def test_two_bundles_are_refused():
+    message = refused("-e", "bundle=/a", "-e", "poseparity_bundle=/b")
+    assert "poseparity_bundle is /b and bundle is /a: expected one" in message
+
+
 @pytest.mark.parametrize("name", ["build", "verify", "destroy"])
 def test_a_misspelt_variable_is_refused_by_each_playbook(name):
     result = playbook(name, "-e", "poseparity_prot=1")
