@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,22 @@ def pipeline():
 @pytest.fixture(scope="session")
 def demo_result(pipeline, demo_clip):
     return pipeline.run_video(demo_clip)
+
+
+@pytest.fixture(scope="session")
+def training_runs(tmp_path_factory) -> Path:
+    """Every model of tests/mmaction2_run.py, trained by MMAction2 in a process of its own."""
+    folder = tmp_path_factory.mktemp("mmaction2")
+    subprocess.run([sys.executable, "-m", "tests.mmaction2_run", folder], cwd=ROOT, check=True, timeout=300)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def imported_bundle(training_runs, tmp_path_factory, demo_clip, demo_result):
+    """`imported_bundle(model, feature)`: the bundle of that training run, imported once; see mmaction2_bundles.py."""
+    from tests.mmaction2_bundles import importer
+
+    return importer(training_runs, tmp_path_factory.mktemp("imported"), demo_clip, demo_result.kept)
 
 
 @pytest.fixture(scope="session")

@@ -7,19 +7,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from poseparity.bundle import load_bundle
 from poseparity.errors import ImportRefused
-from poseparity.importing.assemble import Request, import_bundle
+from poseparity.importing.assemble import import_bundle
 from poseparity.importing.config import read_config
 from poseparity.pipeline import Pipeline
-from poseparity.records import Size, Skeleton
+from poseparity.records import Size
 from poseparity.settings import load_settings
-from poseparity.stages._mmaction2 import registries
 from poseparity.startup import load_pipeline
-from tests.conftest import DEMO_BUNDLE, ROOT
+from tests.conftest import DEMO_BUNDLE
+from tests.mmaction2_bundles import MODELS, label_of_mmaction2, request_for, scores_of_mmaction2
 from tests.mmaction2_run import LABELS, TrainingRun, run_of
 
 # Nearly every test here starts MMAction2 in a process of its own.
@@ -27,54 +26,14 @@ pytestmark = pytest.mark.slow
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 FRAME = Size(1920, 1080)
-MODELS = [("stgcn", "j"), ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")]
 
 
 @pytest.fixture(scope="session")
-def training_runs(tmp_path_factory) -> Path:
-    """All four models, trained by MMAction2 in a process of its own."""
-    folder = tmp_path_factory.mktemp("mmaction2")
-    subprocess.run([sys.executable, "-m", "tests.mmaction2_run", folder], cwd=ROOT, check=True, timeout=300)
-    return folder
-
-
-def scores_of_mmaction2(run: TrainingRun, kept: Skeleton) -> np.ndarray:
-    """MMAction2's own way from config, checkpoint and poses to scores."""
-    registries()
-    from mmaction.apis import inference_skeleton, init_recognizer
-
-    model = init_recognizer(str(run.config), str(run.checkpoint), device="cpu")
-    poses = [{"keypoints": frame[None, :, :2], "keypoint_scores": frame[None, :, 2]} for frame in kept.keypoints]
-    size = kept.frame_size
-    return inference_skeleton(model, poses, (size.height, size.width)).pred_score.numpy()
-
-
-@pytest.fixture
-def trusted(monkeypatch):
-    """torch refuses mmengine's checkpoints unless it is told that they are ours; the import needs no such trust."""
-    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
-
-
-def request_for(run: TrainingRun, output: Path, **changes) -> Request:
-    values = {
-        "output": output,
-        "name": "mine",
-        "version": "1",
-        "licence": "CC0-1.0",
-        "recogniser_config": run.config,
-        "recogniser_checkpoint": run.checkpoint,
-        "labels": LABELS,
-        "like": DEMO_BUNDLE,
-    }
-    return Request(**{**values, **changes})
-
-
-@pytest.fixture(scope="session")
-def answer_on_the_clip(demo_clip, demo_result):
-    """What MMAction2 says of the demo clip: the bundle is held to that, whether eight skeletons taught it or not."""
+def answer_on_the_clip(demo_result):
+    """What MMAction2 says of the demo clip."""
 
     def answer(run: TrainingRun) -> str:
-        return LABELS[int(scores_of_mmaction2(run, demo_result.kept).argmax())]
+        return label_of_mmaction2(run, demo_result.kept)
 
     return answer
 
@@ -86,19 +45,16 @@ def check_golf(pipeline: Pipeline, run: TrainingRun, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("model, feature", MODELS)
-def test_scores_are_those_of_mmaction2(model, feature, training_runs, tmp_path, demo_clip, answer_on_the_clip,
-                                       real_data, trusted):  # fmt: skip
-    run = run_of(training_runs, model, feature)
-    request = request_for(run, tmp_path / "bundle", clip=demo_clip, clip_label=answer_on_the_clip(run))
-    notes = import_bundle(request)
-    assert any("message_hub" in note and "ema_state_dict" in note for note in notes)
-    pipeline = load_pipeline(load_settings(bundle=tmp_path / "bundle"))
+def test_scores_are_those_of_mmaction2(model, feature, imported_bundle, demo_clip, real_data):
+    imported = imported_bundle(model, feature)
+    assert any("message_hub" in note and "ema_state_dict" in note for note in imported.notes)
+    pipeline = load_pipeline(load_settings(bundle=imported.folder))
     result = pipeline.run_video(demo_clip)
-    assert scores_of_mmaction2(run, result.kept).tobytes() == result.prediction.scores.tobytes()
-    check_golf(pipeline, run, (real_data / "golf/skeleton2d.csv").read_bytes())
+    assert scores_of_mmaction2(imported.run, result.kept).tobytes() == result.prediction.scores.tobytes()
+    check_golf(pipeline, imported.run, (real_data / "golf/skeleton2d.csv").read_bytes())
 
 
-def test_one_command(training_runs, tmp_path, demo_clip, demo_result, answer_on_the_clip, trusted):
+def test_one_command(training_runs, tmp_path, demo_clip, answer_on_the_clip):
     run = run_of(training_runs, "stgcn", "j")
     label, output = answer_on_the_clip(run), tmp_path / "bundle"
     labels = tmp_path / "labels.txt"
@@ -122,8 +78,7 @@ def test_one_command(training_runs, tmp_path, demo_clip, demo_result, answer_on_
 
 
 @pytest.mark.slow
-def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_path, demo_clip, answer_on_the_clip,
-                                                          trusted):  # fmt: skip
+def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_path, demo_clip, answer_on_the_clip):
     run = run_of(training_runs, "stgcn", "j")
     wrong = next(label for label in LABELS if label != answer_on_the_clip(run))
     with pytest.raises(ImportRefused, match=f"the clip is recognised as .* expected '{wrong}'"):

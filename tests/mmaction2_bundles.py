@@ -1,0 +1,80 @@
+"""Bundles imported from MMAction2's own training runs, and what MMAction2 itself answers on those checkpoints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+
+from poseparity.importing.assemble import Request, import_bundle
+from poseparity.records import Skeleton
+from poseparity.stages._mmaction2 import registries
+from tests.conftest import DEMO_BUNDLE
+from tests.mmaction2_run import LABELS, TrainingRun, run_of
+
+MODELS = [("stgcn", "j"), ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A bundle, the training run that it came from, and what the import said."""
+
+    folder: Path
+    run: TrainingRun
+    notes: tuple[str, ...]
+
+
+def scores_of_mmaction2(run: TrainingRun, kept: Skeleton) -> np.ndarray:
+    """MMAction2's own way from config, checkpoint and poses to scores, float32."""
+    registries()
+    from mmaction.apis import inference_skeleton, init_recognizer
+
+    # torch refuses mmengine's checkpoints unless it is told that they are ours; the import needs no such trust.
+    with mock.patch.dict(os.environ, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1"):
+        model = init_recognizer(str(run.config), str(run.checkpoint), device="cpu")
+    poses = [{"keypoints": frame[None, :, :2], "keypoint_scores": frame[None, :, 2]} for frame in kept.keypoints]
+    size = kept.frame_size
+    return inference_skeleton(model, poses, (size.height, size.width)).pred_score.numpy()
+
+
+def label_of_mmaction2(run: TrainingRun, kept: Skeleton) -> str:
+    """What MMAction2 says of a clip: a bundle is held to that, whether eight skeletons taught it or not."""
+    return LABELS[int(scores_of_mmaction2(run, kept).argmax())]
+
+
+def request_for(run: TrainingRun, output: Path, **changes) -> Request:
+    """What `poseparity bundle import` is asked for: the run's recogniser, all else as in the demo bundle."""
+    values = {
+        "output": output,
+        "name": "mine",
+        "version": "1",
+        "licence": "CC0-1.0",
+        "recogniser_config": run.config,
+        "recogniser_checkpoint": run.checkpoint,
+        "labels": LABELS,
+        "like": DEMO_BUNDLE,
+    }
+    return Request(**{**values, **changes})
+
+
+def importer(runs: Path, folder: Path, clip: Path, kept: Skeleton) -> Callable[[str, str], Imported]:
+    """A function of model and feature that imports each training run once, below `folder`.
+
+    Args:
+        runs: where mmaction2_run.py trained.
+        clip: every bundle's own clip.
+        kept: the clip's skeleton after interpolation and trimming.
+    """
+
+    @cache
+    def imported(model: str, feature: str) -> Imported:
+        run, output = run_of(runs, model, feature), folder / f"{model}-{feature}"
+        notes = import_bundle(request_for(run, output, clip=clip, clip_label=label_of_mmaction2(run, kept)))
+        return Imported(output, run, notes)
+
+    return imported
