@@ -15,11 +15,16 @@ from .importing import command as importing
 from .inputs import kind_of, parse_box, parse_size
 from .outputs import check_output
 from .settings import ROOT, Settings, load_settings
+from .trace import command as tracing
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline, PipelineResult
     from .records import Skeleton
 
+_UNPINNED = (
+    "poseparity: WARNING: --unpinned: the numerical pins are not set and not checked. Scores may differ from those of "
+    "every other machine, and from this one's tomorrow. Use them to compare, and for nothing else."
+)
 _LONGEST = 3  # stretches that the summary names; --json has more
 
 
@@ -49,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--json", action="store_true", help="print the whole answer as JSON")
     run.add_argument("--frame-size", metavar="WIDTHxHEIGHT", help="of the video that a skeleton CSV came from")
     run.add_argument("--crop", metavar="X,Y,WIDTH,HEIGHT", help="that a skeleton CSV was estimated on")
+    run.add_argument("--unpinned", action="store_true",
+                     help="run without the numerical pins, in the environment as it is: only to compare")  # fmt: skip
+    tracing.add_options(run)
     run.set_defaults(command=_run)
 
     env = commands.add_parser("env", help="show whether each numerical pin took effect")
@@ -72,7 +80,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    numerics.restart_with_pins()
+    if options.unpinned:
+        print(_UNPINNED, file=sys.stderr)
+    else:
+        numerics.restart_with_pins()
     settings = _settings(options.bundle)
     options.frame_size = parse_size(options.frame_size) if options.frame_size else None
     options.crop = parse_box(options.crop) if options.crop else None
@@ -81,7 +92,9 @@ def _run(options: argparse.Namespace) -> int:
     from .startup import load_pipeline  # imports torch: a wrong path or option is told before that
 
     try:
-        result = _answer(load_pipeline(settings), options, kind)
+        environment = tracing.begin_snapshot(options, settings.bundle)
+        pipeline = load_pipeline(settings, pinned=not options.unpinned)
+        result = tracing.answer_traced(_answer(pipeline, options, kind), pipeline, options, kind, environment)
     except TooManyMissingJoints as error:
         # What was lost is worth a look most of all when the answer is refused.
         _write_skeleton(options, error.skeleton, None, "no answer: too many joints are missing")
@@ -96,6 +109,7 @@ def _check_outputs(options: argparse.Namespace, kind: str) -> None:
     for path, suffix in ((options.csv, None), (options.overlay, ".mp4"), (options.plot, ".png")):
         if path:
             check_output(path, source=options.input, suffix=suffix)
+    tracing.check_options(options)
     if options.overlay and kind == "csv":
         raise OutputError(
             f"--overlay draws over a video, {options.input} is a skeleton CSV",
@@ -104,10 +118,11 @@ def _check_outputs(options: argparse.Namespace, kind: str) -> None:
         )
 
 
-def _answer(pipeline: Pipeline, options: argparse.Namespace, kind: str) -> PipelineResult:
+def _answer(pipeline: Pipeline, options: argparse.Namespace, kind: str) -> tracing.Answer:
     if kind == "video":
-        return pipeline.run_video(options.input)
-    return pipeline.run_csv(options.input.read_bytes(), frame_size=options.frame_size, crop=options.crop)
+        return lambda observe: pipeline.run_video(options.input, observe=observe)
+    context = {"frame_size": options.frame_size, "crop": options.crop}
+    return lambda observe: pipeline.run_csv(options.input.read_bytes(), **context, observe=observe)
 
 
 def _write_result(options: argparse.Namespace, result: PipelineResult) -> None:

@@ -7,6 +7,7 @@ loaded as a module and not repeated.
 from __future__ import annotations
 
 import importlib.util
+import threading
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +24,24 @@ def verify_env() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+class _Snapshots:
+    """An environment cannot change while its process lives, so it is described once, by whoever asks first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken: dict[Path, dict] = {}
+
+    def of(self, bundle: Path) -> dict:
+        """The snapshot with that bundle in it. The first call takes some seconds; it may be made from any thread."""
+        with self._lock:
+            if bundle not in self._taken:
+                self._taken[bundle] = take_snapshot(bundle=bundle)
+            return self._taken[bundle]
+
+
+snapshots = _Snapshots()
 
 
 def take_snapshot(bundle: Path | None = None) -> dict:

@@ -2,7 +2,8 @@
 
 PoseParityError
 ├── InputError            400  what the user sent cannot be used
-│   └── InputTooLarge     413  it is over a limit
+│   ├── InputTooLarge     413  it is over a limit
+│   └── TraceError        400  a file is no trace that this version reads
 ├── NoPersonFound         422  the video is fine, nobody is in it
 ├── TooManyMissingJoints  422  somebody is in it, too little of them was seen
 ├── OutputError           400  a file that was asked for cannot be written
@@ -58,6 +59,10 @@ class InputError(PoseParityError):
 class InputTooLarge(InputError):
     code = "input-too-large"
     http_status = 413
+
+
+class TraceError(InputError):
+    code = "bad-trace"
 
 
 class NoPersonFound(PoseParityError):

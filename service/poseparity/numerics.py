@@ -81,12 +81,21 @@ def make_deterministic() -> None:
 
 
 def limit_threads() -> None:
-    """One thread in torch and OpenCV. Called again after models are loaded: ultralytics sets both to its own choice."""
+    """As many threads in torch and OpenCV as the pin says, which is one; as OMP_NUM_THREADS says in an unpinned run.
+
+    Called again after models are loaded: ultralytics sets both to its own choice.
+
+    Raises:
+        PinError: OMP_NUM_THREADS is no number.
+    """
     import cv2
     import torch
 
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+    threads = os.environ.get("OMP_NUM_THREADS", "1")
+    if not threads.isdecimal() or int(threads) < 1:
+        raise PinError(f"OMP_NUM_THREADS is {threads!r}, expected a number of threads", fix="set it to 1, or unset it")
+    torch.set_num_threads(int(threads))
+    cv2.setNumThreads(int(threads))
 
 
 def enforce() -> list[dict]:

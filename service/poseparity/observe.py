@@ -6,7 +6,7 @@ A stage that streams hands each item to an observer and forgets it; a trace is o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,3 +25,11 @@ class Observed:
     """
 
     observed: ClassVar[dict[str, str]]
+
+
+@runtime_checkable
+class Described(Protocol):
+    """A stage that runs with more than its table of bundle.toml says: whatever has this method."""
+
+    def describe(self) -> dict:
+        """What the stage found where it runs, JSON-ready: versions, classes, what it was started with."""

@@ -121,20 +121,22 @@ class Pipeline:
         return self._run(VideoFile(Path(path)), first=Decode.name, observe=observe)
 
     def run_csv(
-        self, content: bytes, *, frame_size: Size | None = None, crop: Box | None = None
+        self, content: bytes, *, frame_size: Size | None = None, crop: Box | None = None, observe: Observe = unobserved
     ) -> PipelineResult:
         """The stages that follow the skeleton CSV.
 
         Args:
             content: the CSV's bytes.
             frame_size, crop: what the video was, where the bundle needs to know it.
+            observe: see `run_video`.
 
         Raises:
             InputError: see skeleton_csv.read and stages/normalise.py.
             TooManyMissingJoints: see stages/inspect.py.
         """
         keypoints = skeleton_csv.read(content, max_frames=self._max_frames)
-        return self._run(Skeleton(keypoints, frame_size=frame_size, crop=crop), first=Inspect.name)
+        skeleton = Skeleton(keypoints, frame_size=frame_size, crop=crop)
+        return self._run(skeleton, first=Inspect.name, observe=observe)
 
     def warm_up(self) -> None:
         """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation.
@@ -186,5 +188,3 @@ def _call(stage, record, observe: Observe):
 
 def _plain(value: Size | Box | None) -> dict | None:
     return None if value is None else asdict(value)
-
-

@@ -122,10 +122,12 @@ class Prediction:
     Attributes:
         labels: class names, in the order of the scores.
         scores: float32 (classes,), the average over the clips of their softmax.
+        logits: float32 (clips, classes), what the softmax was taken of; None where nobody looked at them.
     """
 
     labels: tuple[str, ...]
     scores: np.ndarray
+    logits: np.ndarray | None = None
 
     @property
     def index(self) -> int:

@@ -8,15 +8,20 @@ from .pipeline import Pipeline
 from .settings import Settings
 
 
-def load_pipeline(settings: Settings) -> Pipeline:
+def load_pipeline(settings: Settings, *, pinned: bool = True) -> Pipeline:
     """The pipeline of a bundle, in a process whose pins are proven and whose generators are seeded.
+
+    Args:
+        pinned: False leaves out the proof, for a result that is to be compared and not trusted.
 
     Raises:
         PinError, BundleError: it cannot be trusted to compute what another machine computes.
     """
     bundle = load_bundle(settings.bundle)
     numerics.make_deterministic()
-    numerics.enforce()  # before the models: ultralytics would set a variable that is missing, and hide it
+    if pinned:
+        numerics.enforce()  # before the models: ultralytics would set a variable that is missing, and hide it
     pipeline = Pipeline(bundle, max_frames=settings.max_frames, max_pixels=settings.max_pixels)
-    numerics.enforce()  # after them: ultralytics sets the number of threads to its own choice
+    if pinned:
+        numerics.enforce()  # after them: ultralytics sets the number of threads to its own choice
     return pipeline

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 
 from poseparity import numerics, skeleton_csv
+from poseparity.trace.files import read_trace
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 
@@ -120,6 +122,8 @@ def test_a_refused_skeleton_is_plotted_all_the_same(demo_result, tmp_path):
         ("--plot", "out.jpg", "expected .png"),
         ("--plot", "/proc/out.png", "cannot be written"),
         ("--csv", "absent/out.csv", "is no folder"),
+        ("--trace", "absent/out.json", "is no folder"),
+        ("--trace", "out.npz", "expected .json"),
     ],
 )
 def test_an_output_that_cannot_be_written_is_told_before_the_models_are_loaded(
@@ -144,3 +148,38 @@ def test_an_overlay_needs_a_video(demo_result, tmp_path):
     message, fix = done.stderr.splitlines()[-2:]
     assert message.endswith("--overlay draws over a video, " + str(tmp_path / "skeleton.csv") + " is a skeleton CSV")
     assert "--plot" in fix
+
+
+def test_run_writes_a_trace_and_its_arrays(demo_result, tmp_path):
+    (tmp_path / "skeleton.csv").write_bytes(demo_result.csv)
+    done = poseparity("run", tmp_path / "skeleton.csv", "--trace", tmp_path / "out.json", "--trace-arrays")
+    assert done.returncode == 0, done.stderr
+    trace = read_trace(tmp_path / "out.json")
+    assert trace.arrays.file == "out.npz"
+    assert trace.arrays.sha256 == hashlib.sha256((tmp_path / "out.npz").read_bytes()).hexdigest()
+    with np.load(tmp_path / "out.npz") as arrays:
+        assert arrays["recognise.scores"].tobytes() == demo_result.prediction.scores.tobytes()
+    pins = trace.environment["pins"]["by_name"]
+    assert {pin["ok"] for pin in pins.values()} == {True}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.npz", "skeleton.csv"]
+
+
+@pytest.mark.slow
+def test_an_unpinned_run_says_so_loudly_and_in_its_trace(demo_result, tmp_path):
+    (tmp_path / "skeleton.csv").write_bytes(demo_result.csv)
+    done = poseparity("run", tmp_path / "skeleton.csv", "--unpinned", "--trace", tmp_path / "out.json")
+    assert done.returncode == 0, done.stderr
+    assert "WARNING: --unpinned" in done.stderr
+    pins = read_trace(tmp_path / "out.json").environment["pins"]["by_name"]
+    assert pins["MKL_CBWR"]["state"] == "not set"
+    assert not any(pin["ok"] for pin in pins.values())
+
+
+@pytest.mark.slow
+def test_an_input_without_an_answer_leaves_no_trace(demo_result, tmp_path):
+    keypoints = np.where(np.arange(17)[:, None] < 9, 0, demo_result.skeleton.keypoints)
+    (tmp_path / "skeleton.csv").write_bytes(skeleton_csv.write(keypoints))
+    options = ("--trace", tmp_path / "out.json", "--trace-arrays")
+    done = poseparity("run", tmp_path / "skeleton.csv", *options, pinned=True)
+    assert done.returncode == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["skeleton.csv"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -45,6 +47,10 @@ class Normalise:
                 fix="check that the joints, the crop and the frame size belong to one video",
             )
         return NormalisedClips(inputs=inputs, sample=data["data_samples"], reference=box)
+
+    def describe(self) -> dict:
+        """The class behind each transform: another one may be registered under a name of MMAction2's."""
+        return {"transform_classes": [_described(type(transform)) for transform in self._transforms]}
 
 
 def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[float, float, float, float]:
@@ -108,6 +114,15 @@ def _build(config: dict):
             fix="use the names of the model's test pipeline",
         )
     return transforms.build(dict(config))
+
+
+def _described(cls: type) -> dict:
+    source = inspect.getsource(cls)
+    return {
+        "module": cls.__module__,
+        "name": cls.__qualname__,
+        "sha256": hashlib.sha256(source.encode()).hexdigest(),
+    }
 
 
 @contextmanager

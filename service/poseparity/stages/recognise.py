@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from ..bundle import Bundle, check_state
@@ -12,7 +15,7 @@ from ._mmaction2 import registries
 class Recognise:
     """Run the recogniser as MMAction2's `inference_recognizer` does, one sample a forward pass.
 
-    Reads: NormalisedClips. Adds: the class scores, averaged over the clips.
+    Reads: NormalisedClips. Adds: each clip's logits, and the class scores, averaged over the clips.
     Raises: nothing.
     """
 
@@ -26,9 +29,24 @@ class Recognise:
 
     def __call__(self, clips: NormalisedClips) -> Prediction:
         batch = {"inputs": [torch.from_numpy(clips.inputs)], "data_samples": [clips.sample]}
-        with torch.no_grad():
+        with torch.no_grad(), _outputs_of(self.model.cls_head) as logits:
             (result,) = self.model.test_step(batch)
-        return Prediction(labels=self._labels, scores=result.pred_score.numpy())
+        return Prediction(labels=self._labels, scores=result.pred_score.numpy(), logits=logits[0].numpy())
+
+    def describe(self) -> dict:
+        """The labels, in the order of the scores."""
+        return {"labels": list(self._labels)}
+
+
+@contextmanager
+def _outputs_of(module: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
+    """What a module returns within the block: a copy, so that whoever goes on with it cannot change what was seen."""
+    outputs: list[torch.Tensor] = []
+    hook = module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output.clone()))
+    try:
+        yield outputs
+    finally:
+        hook.remove()
 
 
 def build_model(table: dict) -> torch.nn.Module:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import threading
-from pathlib import Path
-
 from flask import current_app
 from flask_openapi3 import APIBlueprint, Tag
 
 from .. import __version__
-from ..environment import take_snapshot
+from ..environment import snapshots
 from .inference import slot
 from .schemas import ANY_ERROR, Alive, EnvironmentReply, ErrorReply, Ready
 from .uploads import settings
@@ -35,26 +32,9 @@ def environment():
 
     The first call takes some seconds, during which the other routes go on answering.
     """
-    return snapshot.of(settings().bundle) | {"service": {"version": __version__, "pins": slot().pins}}
+    return snapshots.of(settings().bundle) | {"service": {"version": __version__, "pins": slot().pins}}
 
 
 @blueprint.get("/openapi.json", doc_ui=False)
 def openapi():
     return current_app.api_doc
-
-
-class _Snapshot:
-    """The environment cannot change while the process lives, so it is described once, by whoever asks first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._taken: dict[Path, dict] = {}
-
-    def of(self, bundle: Path) -> dict:
-        with self._lock:
-            if bundle not in self._taken:
-                self._taken[bundle] = take_snapshot(bundle=bundle)
-            return self._taken[bundle]
-
-
-snapshot = _Snapshot()

@@ -1,0 +1,36 @@
+"""What a stage ran with: the bundle's table, its weights, and the code that used them."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from functools import cache
+
+from ..bundle import Bundle
+from ..observe import Described
+
+# Where a stage's name is not that of its table, or of its weights, in bundle.toml.
+_TABLES = {"inspect": "quality"}
+_WEIGHTS = {"detect": "detector", "pose": "pose", "recognise": "recogniser"}
+
+
+def parameters_of(stage, bundle: Bundle) -> dict:
+    """JSON-ready.
+
+    Keys: those of the stage's table in bundle.toml; "weights_sha256" where it has weights; what the stage says of
+    itself (see observe.Described); "code", the module that the stage is defined in and the sha256 of its source.
+    """
+    table = getattr(bundle, _TABLES.get(stage.name, stage.name), None)
+    parameters = table.model_dump(mode="json") if table else {}
+    if weights := bundle.weights.get(_WEIGHTS.get(stage.name)):
+        parameters["weights_sha256"] = weights.sha256
+    if isinstance(stage, Described):
+        parameters |= stage.describe()
+    return parameters | {"code": _code(type(stage).__module__)}
+
+
+@cache
+def _code(module: str) -> dict:
+    source = inspect.getsource(sys.modules[module])
+    return {"module": module, "sha256": hashlib.sha256(source.encode()).hexdigest()}

@@ -1,0 +1,136 @@
+"""Recording a trace: an observer while the pipeline runs, and the whole when it has an answer."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from .. import __version__
+from ..observe import Observed
+from ..pipeline import Pipeline, PipelineResult
+from .arrays import ArrayFile
+from .digests import SHORT, digest, digest_of_frames, digest_of_stage, little_endian
+from .model import FORMAT, Trace, TracedStage, TracedValue
+from .parameters import parameters_of
+from .results import Result, results_of
+
+_MOST_DATA = 4096  # bytes of a value that a trace holds itself
+_KEPT = frozenset({"decode.frame", "pose.network_input"})  # of what passes by, what is written as arrays
+
+
+@dataclass(frozen=True)
+class Source:
+    """What was run: a file's name as the user knows it, its kind, and its content's size and digest."""
+
+    name: str
+    kind: Literal["video", "csv"]
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def of_file(cls, path: Path, kind: Literal["video", "csv"], name: str | None = None) -> Source:
+        """Read a file; `name` where it is known by another name than its path has."""
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            return cls(name or path.name, kind, file.tell(), sha256)
+
+
+@dataclass
+class _Stream:
+    """One value that passes by: its type, its items' shapes and digests."""
+
+    dtype: str
+    shape: list[int | None]
+    digests: list[bytes] = field(default_factory=list)
+
+    def add(self, item: np.ndarray) -> None:
+        self.digests.append(digest(item))
+        self.shape = [mine if mine == other else None for mine, other in zip(self.shape, item.shape, strict=True)]
+
+
+class Tracer:
+    """Pass it to a run as its observer, then ask it for the trace. One tracer for one run.
+
+    Args:
+        arrays: where results, frames and the network's input are written as well; see arrays.py.
+    """
+
+    def __init__(self, arrays: ArrayFile | None = None) -> None:
+        self._arrays = arrays
+        self._streams: dict[str, _Stream] = {}
+
+    def __call__(self, name: str, value: np.ndarray) -> None:
+        stream = self._streams.get(name)
+        if stream is None:
+            stream = self._streams[name] = _Stream(little_endian(value[:0]).dtype.str, list(value.shape))
+        if self._arrays and name in _KEPT:
+            self._arrays.add(f"{name}/{len(stream.digests)}", value)
+        stream.add(value)
+
+    def finish(self, pipeline: Pipeline, result: PipelineResult, source: Source, environment: dict) -> Trace:
+        """The trace of the run that this observed.
+
+        Args:
+            environment: a snapshot, see environment.py.
+        """
+        answer = result.to_dict()
+        return Trace(
+            format=FORMAT,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            poseparity=__version__,
+            bundle=answer["bundle"],
+            input=vars(source),
+            environment=environment,
+            prediction=answer["prediction"],
+            stages=[self._stage(stage, pipeline, result) for stage in pipeline.stages if stage.name in result.records],
+        )
+
+    def _stage(self, stage, pipeline: Pipeline, result: PipelineResult) -> TracedStage:
+        results = results_of(stage.name, result.records[stage.name])
+        if self._arrays:
+            for each in results:
+                self._arrays.add(f"{stage.name}.{each.name}", each.array)
+        values = [*map(_traced, results), *self._observed(stage)]
+        return TracedStage(
+            name=stage.name,
+            parameters=parameters_of(stage, pipeline.bundle),
+            seconds=round(result.seconds[stage.name], 6),
+            digest=digest_of_stage((value.name, value.sha256) for value in values),
+            values=values,
+        )
+
+    def _observed(self, stage) -> list[TracedValue]:
+        units = stage.observed if isinstance(stage, Observed) else {}
+        streams = {name: self._streams[key] for name in units if (key := f"{stage.name}.{name}") in self._streams}
+        return [
+            TracedValue(
+                name=name,
+                kind="observed",
+                unit=units[name],
+                dtype=stream.dtype,
+                shape=[len(stream.digests), *stream.shape],
+                sha256=digest_of_frames(stream.digests),
+                frames=[each.hex()[:SHORT] for each in stream.digests],
+            )
+            for name, stream in streams.items()
+        ]
+
+
+def _traced(result: Result) -> TracedValue:
+    array = little_endian(result.array)
+    return TracedValue(
+        name=result.name,
+        kind="result",
+        unit=result.unit,
+        dtype=array.dtype.str,
+        shape=list(array.shape),
+        sha256=digest(array).hex(),
+        frames=[digest(item).hex()[:SHORT] for item in array] if result.by_frame else None,
+        data=base64.b64encode(array.tobytes()).decode() if array.nbytes <= _MOST_DATA else None,
+    )
