@@ -112,6 +112,7 @@ class Demo(_Table):
 
     clip: str
     label: str
+    recorded: bool = Field(False, description="The label is what the model said when the bundle was made.")
 
 
 class Bundle(_Table):

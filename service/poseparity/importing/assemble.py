@@ -13,6 +13,7 @@ from typing import Any
 
 from ..bundle import MANIFEST, Bundle, load_bundle
 from ..errors import ImportRefused, PoseParityError
+from ..records import Prediction
 from ..settings import load_settings
 from ..startup import load_pipeline
 from . import overrides, parts
@@ -24,7 +25,11 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 @dataclass(frozen=True)
 class Request:
-    """What the command line asks for; see command.py."""
+    """What the command line asks for; see command.py.
+
+    Attributes:
+        record_label: nobody can say what the clip shows: its label becomes what the model says of it.
+    """
 
     output: Path
     name: str
@@ -38,6 +43,7 @@ class Request:
     like: Path | None = None
     clip: Path | None = None
     clip_label: str | None = None
+    record_label: bool = False
     settings: tuple[str, ...] = ()
 
 
@@ -47,24 +53,30 @@ def import_bundle(request: Request) -> tuple[str, ...]:
     Raises:
         ImportRefused, BundleError: something does not fit; `request.output` does not exist then.
     """
-    _check_request(request)
+    check_request(request)
     changes = overrides.parse(list(request.settings))
     like = load_bundle(request.like) if request.like else None
     pieces, reference = _parts(request, like, changes)
     tables = _tables(request, pieces, changes, reference)
     overrides.check(tables)
     with _appearing(request.output) as folder:
-        weights: dict[str, Any] = {}
-        for piece in pieces:
-            weights |= piece.write(folder)
-        header = "# Written by `poseparity bundle import`.\n"
-        (folder / MANIFEST).write_text(header + dump({**tables, "weights": weights}), encoding="utf-8")
-        answer = _prove(folder)
+        tables["weights"] = {name: entry for piece in pieces for name, entry in piece.write(folder).items()}
+        _write_manifest(folder, tables)
+        prediction = _answer(folder)
+        if request.record_label:
+            tables["demo"] |= {"label": prediction.label, "recorded": True}
+            _write_manifest(folder, tables)
+        answer = _hold(prediction, tables["demo"])
     notes = [note for piece in pieces for note in piece.notes]
     return (*notes, f"coordinates are relative to: {tables['normalise']['reference']}", answer)
 
 
-def _check_request(request: Request) -> None:
+def check_request(request: Request) -> None:
+    """Refuse what is known to be wrong before any file is read.
+
+    Raises:
+        ImportRefused: the output cannot be made there, or the name is none.
+    """
     if request.output.exists():
         raise ImportRefused(f"{request.output} exists", fix="name a folder that does not: none is overwritten")
     if not request.output.parent.is_dir():
@@ -76,7 +88,7 @@ def _check_request(request: Request) -> None:
 def _parts(request: Request, like: Bundle | None, changes: dict) -> tuple[list[parts.Part], str]:
     """All parts of the bundle, and what coordinates are relative to."""
     cheap = [
-        parts.clip_part(request.clip, request.clip_label, like, request.labels),
+        parts.clip_part(request.clip, _label(request), like, request.labels),
         parts.pose_part(request.pose, like, request.licence),
         parts.between_part(like),
         parts.detector_part(request.detector, like, request.licence),
@@ -141,18 +153,34 @@ def _appearing(output: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _prove(folder: Path) -> str:
-    """Load the written bundle as the service does, and hold it to its clip."""
+def _write_manifest(folder: Path, tables: dict[str, Any]) -> None:
+    header = "# Written by `poseparity bundle import`.\n"
+    (folder / MANIFEST).write_text(header + dump(tables), encoding="utf-8")
+
+
+def _answer(folder: Path) -> Prediction:
+    """Load the written bundle as the service does, and let it recognise its clip."""
     pipeline = load_pipeline(load_settings(bundle=folder))
-    demo = pipeline.bundle.demo
     try:
-        prediction = pipeline.run_video(folder / demo.clip).prediction
+        return pipeline.run_video(folder / pipeline.bundle.demo.clip).prediction
     except PoseParityError as error:
         raise ImportRefused(f"the bundle cannot answer its clip: {error}", fix=error.fix) from error
+
+
+def _hold(prediction: Prediction, demo: dict[str, Any]) -> str:
+    """Hold the bundle to its clip, and say what came of it."""
     score = float(prediction.scores[prediction.index])
-    if prediction.label != demo.label:
+    if prediction.label != demo["label"]:
         raise ImportRefused(
-            f"the clip is recognised as {prediction.label!r} ({score:.4f}), expected {demo.label!r}",
+            f"the clip is recognised as {prediction.label!r} ({score:.4f}), expected {demo['label']!r}",
             fix="check labels and their order, normalise.reference, and the pose network, or give another --clip",
         )
-    return f"the clip is recognised as {prediction.label!r} ({score:.4f})"
+    seen = f"the clip is recognised as {prediction.label!r} ({score:.4f})"
+    if demo.get("recorded"):
+        return f"{seen}, which is recorded as its label; nothing was checked: look whether the clip shows that"
+    return seen
+
+
+def _label(request: Request) -> str | None:
+    """What the clip is held to. One whose label is yet to be recorded has any until then: it is not read."""
+    return request.labels[0] if request.record_label else request.clip_label
