@@ -13,6 +13,7 @@ PoseParityError
 ├── NoRoomForUpload       507  the temporary folder is full
 ├── BundleError           500  the model bundle is damaged or inconsistent
 │   └── ImportRefused     500  what another program wrote cannot become a bundle
+├── FetchError            500  a file of a named bundle cannot be fetched, or is not the one expected
 ├── PinError              500  a numerical pin did not take effect
 └── SettingsError         500  a setting has an unusable value
 
@@ -116,6 +117,10 @@ class BundleError(PoseParityError):
 
 class ImportRefused(BundleError):
     code = "import-refused"
+
+
+class FetchError(PoseParityError):
+    code = "fetch-failed"
 
 
 class PinError(PoseParityError):

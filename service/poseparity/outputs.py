@@ -29,7 +29,7 @@ def check_output(path: Path, *, source: Path, suffix: str | None = None) -> None
     if path.exists() and path.samefile(source):
         raise OutputError(f"{path} is the input, which is not overwritten", fix="name another file")
     if not path.exists() or path.is_file():
-        _check_folder(path.resolve().parent)
+        check_folder(path.resolve().parent)
 
 
 @contextmanager
@@ -42,7 +42,12 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(target)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which no file can be made.
+
+    Raises:
+        OutputError: it is missing, or cannot be written.
+    """
     if not folder.is_dir():
         raise OutputError(f"{folder} is no folder, so nothing can be written there", fix=f"make it: mkdir -p {folder}")
     try:
