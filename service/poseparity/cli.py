@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import numerics, skeleton_csv
 from .errors import OutputError, PoseParityError, TooManyMissingJoints
+from .fetching import command as fetching
 from .importing import command as importing
 from .inputs import kind_of, parse_box, parse_size
 from .outputs import check_output
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         action.add_argument("folder", type=Path, nargs="?", metavar="DIR")
         action.set_defaults(command=command)
     importing.add_parser(actions)
+    fetching.add_parser(actions)
     return parser
 
 
