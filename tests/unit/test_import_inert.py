@@ -10,14 +10,18 @@ import os
 import pickle
 import struct
 import subprocess
+import tempfile
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from poseparity.errors import ImportRefused
+from poseparity.importing.detector import read_detector
 from poseparity.importing.inert import Recorded, read_checkpoint
 from poseparity.importing.recogniser import state_of
 
@@ -233,3 +237,99 @@ def test_tensors_are_read_as_torch_reads_them(tmp_path, dtype):
     for name, value in content.items():
         assert found.content[name].dtype == value.dtype
         assert torch.equal(found.content[name], value)
+
+
+# Each nests one more object in the one before; Python alone would end the interpreter on some, by hashing them.
+DEEP_PROGRAMS = {
+    "tuples": lambda depth: b"N" + b"\x85" * depth,
+    "tuples of marks": lambda depth: b"(" * depth + b"N" + b"t" * depth,
+    "lists": lambda depth: b"]" * depth + b"N" + b"a" * depth,
+    "dicts": lambda depth: b"}K\x01" * depth + b"N" + b"s" * depth,
+    "a key": lambda depth: b"}N" + b"\x85" * depth + b"Ns",
+    "a frozen set": lambda depth: b"(N" + b"\x85" * depth + b"\x91",
+    "sizes": lambda depth: b"ctorch\nSize\n" * depth + b"N\x85\x85" + b"R\x85\x85" * (depth - 1) + b"R",
+    "calls": lambda depth: b"cx\ny\n" * depth + b"N" + b"\x85R" * depth,
+    "states": lambda depth: b"cx\ny\n)R" * depth + b"N" + b"b" * depth,
+}
+
+
+@pytest.mark.parametrize("depth", [201, 10**5])
+@pytest.mark.parametrize("name", DEEP_PROGRAMS)
+def test_objects_nested_without_end_are_refused(tmp_path, name, depth):
+    path = torch_file(tmp_path / "deep.pth", b"\x80\x04" + DEEP_PROGRAMS[name](depth) + b".")
+    with pytest.raises(ImportRefused, match=r"deep\.pth holds a pickle .* more than 200 deep") as error:
+        read_checkpoint(path)
+    assert error.value.fix
+
+
+@pytest.mark.parametrize("name", DEEP_PROGRAMS.keys() - {"sizes"})
+def test_objects_nested_as_deep_as_a_model_may_be_are_read_and_told_shortly(tmp_path, name):
+    checkpoint = read_checkpoint(torch_file(tmp_path / "deep.pth", b"\x80\x04" + DEEP_PROGRAMS[name](90) + b"."))
+    with pytest.raises(ImportRefused, match="expected a dict of tensors") as error:
+        state_of(checkpoint)
+    assert len(str(error.value)) < 400
+
+
+def test_a_tuple_that_holds_itself_twice_a_level_is_refused(tmp_path):
+    """To hash it takes 2 to the 100th steps."""
+    program = b"\x80\x02}N" + b"q\x00h\x00\x86" * 100 + b"Ns."
+    with pytest.raises(ImportRefused, match="by holding them again"):
+        read_checkpoint(torch_file(tmp_path / "x.pth", program))
+
+
+FILLED_LATER = {
+    "a list in itself": b"]q\x00h\x00a",
+    "a set of a list that is filled once it is inside": b"cbuiltins\nfrozenset\n]q\x00\x85h\x00N\x85a0R",
+    "a size of tuples": b"ctorch\nSize\n]N\x85a\x85R",
+}
+
+
+@pytest.mark.parametrize("name", FILLED_LATER)
+def test_an_object_that_is_filled_once_it_is_inside_another_is_no_way_around(tmp_path, name):
+    path = torch_file(tmp_path / "x.pth", b"\x80\x02" + FILLED_LATER[name] + b".")
+    with pytest.raises(ImportRefused, match=r"it has a (set|size) of|expected a dict of tensors"):
+        state_of(read_checkpoint(path))
+
+
+def test_an_architecture_in_itself_is_refused(tmp_path):
+    endless: list = []
+    endless.append(endless)
+    model = type("DetectionModel", (torch.nn.Module,), {"__module__": "ultralytics.nn.tasks"})()
+    model.names, model.yaml = {0: "person"}, {"backbone": endless, "head": []}
+    with recordable(model):
+        torch.save({"model": model}, tmp_path / "x.pt")
+    with pytest.raises(ImportRefused, match=r"x\.pt has an architecture without an end"):
+        read_detector(tmp_path / "x.pt")
+
+
+@contextlib.contextmanager
+def recordable(model):
+    """Let pickle find the class of a model that pretends to be ultralytics' own."""
+    from ultralytics.nn import tasks
+
+    kind, theirs = type(model), tasks.DetectionModel
+    tasks.DetectionModel = kind
+    try:
+        yield
+    finally:
+        tasks.DetectionModel = theirs
+
+
+@pytest.mark.parametrize("program", [b"N.", b"0.", b"t.", b"h\x01.", b"a.", b"}(."])
+def test_a_program_that_takes_what_is_not_there_ends_in_an_error(tmp_path, program):
+    with pytest.raises(ImportRefused):
+        state_of(read_checkpoint(torch_file(tmp_path / "x.pth", b"\x80\x04" + program)))
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner)
+    | st.frozensets(st.text() | st.integers()) | st.sets(st.integers()),
+)  # fmt: skip
+
+
+@given(plain, st.sampled_from([3, 4]))
+def test_plain_objects_are_read_as_pickle_reads_them(content, protocol):
+    with tempfile.TemporaryDirectory() as folder:
+        path = torch_file(Path(folder) / "x.pth", pickle.dumps([content, content], protocol))
+        assert read_checkpoint(path).content == [content, content]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,8 @@ def _recorded_model(checkpoint: Checkpoint) -> Recorded:
     content = checkpoint.content if isinstance(checkpoint.content, dict) else {}
     model = content.get("ema") or content.get("model")
     if not isinstance(model, Recorded) or model.origin != _MODEL or not isinstance(model.state, dict):
-        raise ImportRefused(f"{checkpoint.path.name} holds {model!r:.80}, expected {_MODEL}", fix=_EVERY_CHECKPOINT)
+        found = reprlib.repr(model)
+        raise ImportRefused(f"{checkpoint.path.name} holds {found}, expected {_MODEL}", fix=_EVERY_CHECKPOINT)
     return model
 
 
@@ -84,7 +86,7 @@ def _classes(names: Any, path: Path) -> tuple[str, ...]:
     entries = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(entries, dict) or list(entries) != list(range(len(entries))):
         raise ImportRefused(f"{path.name} has no names of its classes", fix=_EVERY_CHECKPOINT)
-    classes = tuple(map(str, entries.values()))
+    classes = tuple(name if isinstance(name, str) else reprlib.repr(name) for name in entries.values())
     if _PERSON not in classes and classes != _UNNAMED:
         raise ImportRefused(
             f"{path.name} finds {', '.join(classes)[:80]}, expected {_PERSON!r} among them",
@@ -97,7 +99,10 @@ def _architecture(recorded: Any, classes: int, path: Path) -> dict:
     """The YAML that the model was made from; `scale` in it says which size."""
     if not isinstance(recorded, dict) or not {"backbone", "head"} <= recorded.keys():
         raise ImportRefused(f"{path.name} does not say what architecture it has", fix=_EVERY_CHECKPOINT)
-    architecture = {name: _plain(value, path) for name, value in recorded.items() if name != "yaml_file"}
+    try:
+        architecture = {name: _plain(value, path) for name, value in recorded.items() if name != "yaml_file"}
+    except RecursionError as error:
+        raise ImportRefused(f"{path.name} has an architecture without an end", fix=_EVERY_CHECKPOINT) from error
     return architecture | {"nc": classes}
 
 
@@ -108,7 +113,7 @@ def _plain(value: Any, path: Path) -> Any:
         return [_plain(child, path) for child in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise ImportRefused(f"{path.name} has {value!r:.80} in its architecture", fix=_EVERY_CHECKPOINT)
+    raise ImportRefused(f"{path.name} has {reprlib.repr(value)} in its architecture", fix=_EVERY_CHECKPOINT)
 
 
 def _built(architecture: dict, classes: tuple[str, ...], path: Path) -> torch.nn.Module:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import pickle
-import pickletools
+import reprlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from .archive import Archive
+from .program import check_program
 
 _STORAGES = {
     "FloatStorage": torch.float32,
@@ -39,6 +40,7 @@ _HOSTILE_PACKAGES = {
 }  # fmt: skip
 # Without getattr: mmengine's HistoryBuffer pickles its methods as getattr(HistoryBuffer, "mean").
 _HOSTILE_BUILTINS = {"eval", "exec", "compile", "open", "input", "breakpoint", "__import__", "setattr", "globals"}
+_SCALARS = {type(None), bool, int, float, str, bytes}
 # What unpickling a malformed or a malicious stream raises, with nothing but our own stand-ins in it.
 _MALFORMED = (
     pickle.UnpicklingError,
@@ -139,21 +141,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     with Archive(Path(path)) as archive:
         program = archive.pickle()
         try:
-            _check_program(program)
+            check_program(program)
             reader = _Reader(program, archive)
             content = reader.load()
         except _MALFORMED as error:
             raise archive.refused(f"holds a pickle that is no plain checkpoint: {error}") from error
     return Checkpoint(Path(path), content, tuple(sorted(reader.recorded)))
-
-
-def _check_program(program: bytes) -> None:
-    """Refuse what makes the unpickler itself allocate more than the file is large, and copyreg's codes for classes."""
-    for opcode, argument, _ in pickletools.genops(program):
-        if opcode.name.startswith("EXT"):
-            raise pickle.UnpicklingError("it names a class by a number")
-        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and argument > len(program):
-            raise pickle.UnpicklingError(f"it remembers an object under number {argument}")
 
 
 class _Reader(pickle.Unpickler):
@@ -210,14 +203,30 @@ def _parameter(data: Any, *_: Any) -> torch.Tensor:
 
 
 def _size(values: Any = ()) -> tuple:
-    return tuple(values)
+    return tuple(_flat(values, "size"))
+
+
+def _set(values: Any = ()) -> set:
+    return set(_flat(values, "set"))
+
+
+def _frozenset(values: Any = ()) -> frozenset:
+    return frozenset(_flat(values, "set"))
+
+
+def _flat(values: Any, kind: str) -> list:
+    """Plain values only: what is nested in them, `check_program` cannot have seen."""
+    items = list(values)
+    if any(type(item) not in _SCALARS for item in items):
+        raise pickle.UnpicklingError(f"it has a {kind} of {reprlib.repr(items)}")
+    return items
 
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Mapping,
     ("builtins", "dict"): _Mapping,
-    ("builtins", "set"): set,
-    ("builtins", "frozenset"): frozenset,
+    ("builtins", "set"): _Function(_set),
+    ("builtins", "frozenset"): _Function(_frozenset),
     ("torch", "Size"): _Function(_size),
     ("torch._utils", "_rebuild_tensor"): _Function(_tensor),
     ("torch._utils", "_rebuild_tensor_v2"): _Function(_tensor),
@@ -239,14 +248,14 @@ def tensors_of_module(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
 def _tensors(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
     state = module.state if isinstance(module, Recorded) else None
     if not isinstance(state, dict) or depth > 64:
-        raise ValueError(f"{prefix or 'the model'} is {module!r}, expected a module of torch")
+        raise ValueError(f"{prefix or 'the model'} is {reprlib.repr(module)}, expected a module of torch")
     volatile = state.get("_non_persistent_buffers_set") or ()
     for table in ("_parameters", "_buffers"):
         for name, value in _entries(state, table, prefix):
             if isinstance(value, torch.Tensor) and not (table == "_buffers" and name in volatile):
                 yield prefix + name, value
             elif value is not None and not isinstance(value, torch.Tensor):
-                raise ValueError(f"{prefix}{name} is {value!r}, expected a tensor")
+                raise ValueError(f"{prefix}{name} is {reprlib.repr(value)}, expected a tensor")
     for name, child in _entries(state, "_modules", prefix):
         if child is not None:
             yield from _tensors(child, f"{prefix}{name}.", depth + 1)
