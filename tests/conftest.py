@@ -58,7 +58,7 @@ def training_runs(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def imported_bundle(training_runs, tmp_path_factory, demo_clip, demo_result):
-    """`imported_bundle(model, feature)`: the bundle of that training run, imported once; see mmaction2_bundles.py."""
+    """`imported_bundle(name)`: the bundle of that training run, imported once; see mmaction2_bundles.py."""
     from tests.mmaction2_bundles import importer
 
     return importer(training_runs, tmp_path_factory.mktemp("imported"), demo_clip, demo_result.kept)

@@ -17,7 +17,7 @@ from poseparity.stages._mmaction2 import registries
 from tests.conftest import DEMO_BUNDLE
 from tests.mmaction2_run import LABELS, TrainingRun, run_of
 
-MODELS = [("stgcn", "j"), ("stgcn", "b"), ("stgcn++", "j"), ("stgcn++", "b")]
+MODELS = ("stgcn-j", "stgcn-b", "stgcn++-j", "stgcn++-b")  # those of mmaction2_run.VARIANTS that are asked over HTTP
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ def scores_of_mmaction2(run: TrainingRun, kept: Skeleton) -> np.ndarray:
     # torch refuses mmengine's checkpoints unless it is told that they are ours; the import needs no such trust.
     with mock.patch.dict(os.environ, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1"):
         model = init_recognizer(str(run.config), str(run.checkpoint), device="cpu")
-    poses = [{"keypoints": frame[None, :, :2], "keypoint_scores": frame[None, :, 2]} for frame in kept.keypoints]
+    keypoints = run.variant.poses(kept.keypoints)
+    poses = [{"keypoints": frame[None, :, :2], "keypoint_scores": frame[None, :, 2]} for frame in keypoints]
     size = kept.frame_size
     return inference_skeleton(model, poses, (size.height, size.width)).pred_score.numpy()
 
@@ -62,8 +63,8 @@ def request_for(run: TrainingRun, output: Path, **changes) -> Request:
     return Request(**{**values, **changes})
 
 
-def importer(runs: Path, folder: Path, clip: Path, kept: Skeleton) -> Callable[[str, str], Imported]:
-    """A function of model and feature that imports each training run once, below `folder`.
+def importer(runs: Path, folder: Path, clip: Path, kept: Skeleton) -> Callable[[str], Imported]:
+    """A function of a variant's name that imports each training run once, below `folder`.
 
     Args:
         runs: where mmaction2_run.py trained.
@@ -72,8 +73,8 @@ def importer(runs: Path, folder: Path, clip: Path, kept: Skeleton) -> Callable[[
     """
 
     @cache
-    def imported(model: str, feature: str) -> Imported:
-        run, output = run_of(runs, model, feature), folder / f"{model}-{feature}"
+    def imported(name: str) -> Imported:
+        run, output = run_of(runs, name), folder / name
         notes = import_bundle(request_for(run, output, clip=clip, clip_label=label_of_mmaction2(run, kept)))
         return Imported(output, run, notes)
 

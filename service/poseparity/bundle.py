@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from .errors import BundleError
 
 MANIFEST = "bundle.toml"
+Joints = Literal["coco17", "openpose18"]
 Follow = Literal["score", "largest", "most_confident", "nearest"]
 
 
@@ -98,6 +99,7 @@ class NormaliseParameters(_Table):
 
     reference: Literal["frame", "crop", "skeleton"]
     padding: float = Field(0.0, ge=0, le=2)
+    joints: Joints = Field("coco17", description="The joints of the recogniser's graph; see keypoints.py.")
     transforms: tuple[dict[str, Any], ...] = Field(min_length=1)
 
 
@@ -229,5 +231,3 @@ def check_state(module, state: dict, path: Path) -> None:
             fix="use the weights that were made for this architecture",
         )
     module.load_state_dict(state)
-
-

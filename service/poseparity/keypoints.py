@@ -94,3 +94,24 @@ def coco17_from_coco18(parts: np.ndarray) -> np.ndarray:
         (..., 17, channels), same dtype.
     """
     return parts[..., COCO17_FROM_COCO18, :]
+
+
+def coco18_from_coco17(joints: np.ndarray) -> np.ndarray:
+    """OpenPose's 18 parts of COCO's 17 joints, the neck derived as OpenPose derives it from COCO to train its network.
+
+    The neck is the middle of both shoulders with the smaller of their confidences; it is missing (0, 0, 0) where one
+    of them is.
+
+    Args:
+        joints: (..., 17, 3): x, y, confidence; a missing joint is 0, 0, 0.
+
+    Returns:
+        (..., 18, 3), same dtype.
+    """
+    left, right = joints[..., Coco17.L_SHOULDER, :], joints[..., Coco17.R_SHOULDER, :]
+    neck = np.concatenate([(left + right)[..., :2] / 2, np.minimum(left, right)[..., 2:]], axis=-1)
+    neck[~(left.any(axis=-1) & right.any(axis=-1))] = 0
+    parts = np.empty((*joints.shape[:-2], len(Coco18), joints.shape[-1]), joints.dtype)
+    parts[..., COCO17_FROM_COCO18, :] = joints
+    parts[..., Coco18.NECK, :] = neck
+    return parts

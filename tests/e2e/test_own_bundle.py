@@ -26,7 +26,7 @@ OTHER = (
 
 @pytest.fixture(scope="module")
 def imported(imported_bundle) -> Imported:
-    return imported_bundle("stgcn++", "b")
+    return imported_bundle("stgcn++-b")
 
 
 @pytest.fixture(scope="module")

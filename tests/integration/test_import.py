@@ -5,27 +5,32 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from poseparity.bundle import load_bundle
-from poseparity.errors import ImportRefused
+from poseparity import skeleton_csv
+from poseparity.bundle import Bundle, load_bundle
+from poseparity.errors import ImportRefused, NoPersonFound, PoseParityError, TooManyMissingJoints
 from poseparity.importing.assemble import import_bundle
 from poseparity.importing.config import read_config
-from poseparity.pipeline import Pipeline
+from poseparity.keypoints import Coco17
+from poseparity.pipeline import Pipeline, PipelineResult
 from poseparity.records import Size
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE
-from tests.mmaction2_bundles import MODELS, label_of_mmaction2, request_for, scores_of_mmaction2
-from tests.mmaction2_run import LABELS, TrainingRun, run_of
+from tests.mmaction2_bundles import label_of_mmaction2, request_for, scores_of_mmaction2
+from tests.mmaction2_run import LABELS, VARIANTS, TrainingRun, run_of
 
 # Nearly every test here starts MMAction2 in a process of its own.
 pytestmark = pytest.mark.slow
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 FRAME = Size(1920, 1080)
+REAL_VIDEOS = ("video/demo_skeleton.mp4", "video/ntu_S001C001P001R001A001_rgb.avi")
 
 
 @pytest.fixture(scope="session")
@@ -38,24 +43,100 @@ def answer_on_the_clip(demo_result):
     return answer
 
 
-def check_golf(pipeline: Pipeline, run: TrainingRun, content: bytes) -> None:
-    result = pipeline.run_csv(content, frame_size=FRAME)
+@pytest.fixture(scope="session")
+def pipeline_of(imported_bundle):
+    """`pipeline_of(name)`: the pipeline of the bundle that was imported from that training run, loaded once."""
+    return cache(lambda name: load_pipeline(load_settings(bundle=imported_bundle(name).folder)))
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A training run, and the pipeline of the bundle made from it."""
+
+    run: TrainingRun
+    pipeline: Pipeline
+
+
+@pytest.fixture
+def imported(name, imported_bundle, pipeline_of) -> Imported:
+    """What the test's `name` says."""
+    return Imported(imported_bundle(name).run, pipeline_of(name))
+
+
+def check(found: Imported, content: bytes, frame_size: Size) -> PipelineResult:
+    """The bundle's scores of a skeleton CSV are those of MMAction2, bit for bit."""
+    result = found.pipeline.run_csv(content, frame_size=frame_size)
+    assert scores_of_mmaction2(found.run, result.kept).tobytes() == result.prediction.scores.tobytes()
+    return result
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_scores_are_those_of_mmaction2(name, imported, imported_bundle, demo_result):
+    notes = imported_bundle(name).notes
+    assert any("message_hub" in note and "ema_state_dict" in note for note in notes)
+    assert any("the neck" in note for note in notes) == ("openpose" in name)
+    result = check(imported, demo_result.csv, demo_result.skeleton.frame_size)
+    assert result.kept.keypoints.tobytes() == demo_result.kept.keypoints.tobytes()
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_scores_of_a_real_golf_swing_are_those_of_mmaction2(name, imported, real_data):
+    result = check(imported, (real_data / "golf/skeleton2d.csv").read_bytes(), FRAME)
     assert result.skeleton.frame_count == 179
-    assert scores_of_mmaction2(run, result.kept).tobytes() == result.prediction.scores.tobytes()
 
 
-@pytest.mark.parametrize("model, feature", MODELS)
-def test_scores_are_those_of_mmaction2(model, feature, imported_bundle, demo_clip, real_data):
-    imported = imported_bundle(model, feature)
-    assert any("message_hub" in note and "ema_state_dict" in note for note in imported.notes)
-    pipeline = load_pipeline(load_settings(bundle=imported.folder))
-    result = pipeline.run_video(demo_clip)
-    assert scores_of_mmaction2(imported.run, result.kept).tobytes() == result.prediction.scores.tobytes()
-    check_golf(pipeline, imported.run, (real_data / "golf/skeleton2d.csv").read_bytes())
+@pytest.mark.parametrize("name", ["stgcn-openpose", "stgcn++-openpose-b"])
+def test_a_shoulder_that_was_never_seen_takes_the_neck_with_it(name, imported, demo_result):
+    keypoints = demo_result.skeleton.keypoints.copy()
+    keypoints[:, Coco17.L_SHOULDER] = 0
+    result = check(imported, skeleton_csv.write(keypoints), demo_result.skeleton.frame_size)
+    assert result.kept.missing[:, Coco17.L_SHOULDER].all()
+
+
+@pytest.fixture(scope="session")
+def real_videos(pipeline, real_data) -> dict[str, PipelineResult | PoseParityError]:
+    """What the demo bundle makes of each real video: it knows rendered figures, and need not find anybody."""
+    return {name: outcome(pipeline, real_data / name) for name in REAL_VIDEOS}
+
+
+def outcome(pipeline: Pipeline, path: Path) -> PipelineResult | PoseParityError:
+    try:
+        return pipeline.run_video(path)
+    except (NoPersonFound, TooManyMissingJoints) as error:
+        return error
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_real_videos(name, imported, real_videos, demo_bundle):
+    """The eyes of these bundles are the demo bundle's, so what they see is what it saw; the answer is their own."""
+    assert eyes(imported.pipeline.bundle) == eyes(demo_bundle)
+    for seen in real_videos.values():
+        if isinstance(seen, PipelineResult):
+            check(imported, seen.csv, seen.skeleton.frame_size)
+
+
+def eyes(bundle: Bundle) -> tuple:
+    """All that decides which skeleton a video gives, or which error."""
+    weights = [bundle.weights[name].sha256 for name in ("detector", "pose")]
+    return bundle.detect, bundle.crop, bundle.pose, bundle.quality, weights
+
+
+@pytest.mark.parametrize("name", ["stgcn++-openpose-b"])
+@pytest.mark.parametrize("video", REAL_VIDEOS)
+def test_a_real_video_from_its_first_stage_on(video, name, imported, real_videos, real_data):
+    """One of these bundles on the files themselves: the same skeleton and its own answer, or the same error."""
+    result, expected = outcome(imported.pipeline, real_data / video), real_videos[video]
+    assert type(result) is type(expected)
+    if isinstance(result, PipelineResult):
+        assert result.csv == expected.csv
+        assert scores_of_mmaction2(imported.run, result.kept).tobytes() == result.prediction.scores.tobytes()
+    else:
+        assert result.details == expected.details
+        assert result.fix
 
 
 def test_one_command(training_runs, tmp_path, demo_clip, answer_on_the_clip):
-    run = run_of(training_runs, "stgcn", "j")
+    run = run_of(training_runs, "stgcn-j")
     label, output = answer_on_the_clip(run), tmp_path / "bundle"
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join(LABELS))
@@ -78,8 +159,9 @@ def test_one_command(training_runs, tmp_path, demo_clip, answer_on_the_clip):
 
 
 @pytest.mark.slow
-def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_path, demo_clip, answer_on_the_clip):
-    run = run_of(training_runs, "stgcn", "j")
+def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_path, demo_clip, 
+                                                          answer_on_the_clip):  # fmt: skip
+    run = run_of(training_runs, "stgcn-j")
     wrong = next(label for label in LABELS if label != answer_on_the_clip(run))
     with pytest.raises(ImportRefused, match=f"the clip is recognised as .* expected '{wrong}'"):
         import_bundle(request_for(run, tmp_path / "bundle", clip=demo_clip, clip_label=wrong))
@@ -104,7 +186,7 @@ def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_pat
 def test_a_request_that_cannot_be_met(changes, words, training_runs, tmp_path):
     with pytest.raises(ImportRefused, match=words) as error:
         changes = {"output": tmp_path / "bundle", **changes}
-        import_bundle(request_for(run_of(training_runs, "stgcn", "j"), **changes))
+        import_bundle(request_for(run_of(training_runs, "stgcn-j"), **changes))
     assert error.value.fix
     assert list(tmp_path.iterdir()) == []
 
@@ -122,6 +204,16 @@ PATCHED = """
 import importlib
 importlib.import_module('mmaction.datasets.transforms').PreNormalize2D.transform = lambda self, results: results
 """
+PATCHED_FUNCTION = """
+import importlib
+importlib.import_module('mmaction.models.utils.graph').normalize_digraph = lambda A, dim=0: A
+"""
+CHANGED_FUNCTION = """
+import importlib
+target = importlib.import_module('mmcv.transforms').BaseTransform.__call__
+target.__code__ = (lambda self, results: results).__code__
+del target
+"""
 
 
 def _slow(*values):
@@ -133,9 +225,11 @@ def _slow(*values):
     "addition, words",
     [
         (OWN_TRANSFORM, "replaces PreNormalize2D of MMAction2 by code of its own"),
-        (PATCHED, "replaces PreNormalize2D of MMAction2 by code of its own"),
+        (PATCHED, "replaces PreNormalize2D, .*PreNormalize2D.transform of MMAction2 by code of its own"),
         ("custom_imports = dict(imports=['my_transforms'])", r"\(custom_imports\): \['my_transforms'\]"),
         _slow("import pathlib\nmodel['backbone']['type'] = pathlib.Path", "model.backbone.type is pathlib.Path"),
+        _slow(PATCHED_FUNCTION, r"replaces mmaction\.models\.utils\.graph\.normalize_digraph of MMAction2"),
+        _slow(CHANGED_FUNCTION, r"replaces mmcv\.transforms\.base\.BaseTransform\.__call__ of MMAction2"),
         _slow("default_scope = 'mine'", "default_scope is 'mine'"),
         _slow("test_pipeline = test_pipeline[1:]", "test_pipeline and test_dataloader.dataset.pipeline differ"),
         _slow("model = None", "has no model"),
@@ -146,7 +240,7 @@ def _slow(*values):
 def test_a_config_with_code_of_its_own_is_refused_by_name(training_runs, tmp_path, addition, words):
     config = tmp_path / "config.py"
     start = "" if addition.startswith("_base_") else BASE
-    config.write_text(start + run_of(training_runs, "stgcn", "j").config.read_text() + "\n" + addition)
+    config.write_text(start + run_of(training_runs, "stgcn-j").config.read_text() + "\n" + addition)
     with pytest.raises(ImportRefused, match=words) as error:
         read_config(config)
     assert error.value.fix
@@ -156,17 +250,17 @@ def test_a_config_with_code_of_its_own_is_refused_by_name(training_runs, tmp_pat
 def test_a_config_runs_in_another_process(training_runs, tmp_path):
     config, trace = tmp_path / "config.py", tmp_path / "pid"
     code = f"import os\nimport pathlib\npathlib.Path({str(trace)!r}).write_text(str(os.getpid()))\ndel os, pathlib\n"
-    config.write_text(BASE + code + run_of(training_runs, "stgcn", "j").config.read_text())
+    config.write_text(BASE + code + run_of(training_runs, "stgcn-j").config.read_text())
     read_config(config)
     assert int(trace.read_text()) != os.getpid()
 
 
 def test_an_img_shape_of_the_config_needs_a_decision(training_runs, tmp_path):
-    run = run_of(training_runs, "stgcn", "j")
+    run = run_of(training_runs, "stgcn-j")
     config = tmp_path / "config.py"
     shaped = run.config.read_text().replace("type='PreNormalize2D'", "type='PreNormalize2D', img_shape=(1080, 1920)")
     config.write_text(shaped)
-    changed = TrainingRun(config, run.checkpoint)
+    changed = replace(run, config=config)
     with pytest.raises(ImportRefused, match="counts only where annotations have no img_shape") as error:
         import_bundle(request_for(changed, tmp_path / "bundle"))
     assert "--set normalise.reference=" in error.value.fix

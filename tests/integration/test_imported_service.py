@@ -14,10 +14,10 @@ pytestmark = pytest.mark.slow
 FRAME = Size(1920, 1080)
 
 
-@pytest.fixture(scope="module", params=MODELS, ids="-".join)
+@pytest.fixture(scope="module", params=MODELS)
 def served(request, imported_bundle, tmp_path_factory):
     """The running service and the training run that its bundle came from."""
-    imported = imported_bundle(*request.param)
+    imported = imported_bundle(request.param)
     with Server(tmp_path_factory.mktemp("service"), bundle=imported.folder) as server:
         server.wait_ready()
         yield server, imported.run

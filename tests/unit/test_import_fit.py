@@ -15,6 +15,7 @@ from poseparity.importing import manifest, overrides
 from poseparity.importing.command import read_labels
 from poseparity.importing.config import TestConfig
 from poseparity.importing.inert import Checkpoint, read_checkpoint
+from poseparity.importing.parts import recogniser_part
 from poseparity.importing.recogniser import fit, state_of
 from poseparity.stages.recognise import build_model
 
@@ -64,6 +65,8 @@ def test_what_fits_is_taken(checkpoint):
     found = fit(config(), checkpoint, LABELS)
     assert found.transforms == PIPELINE
     assert found.model == MODEL
+    assert found.joints == "coco17"
+    assert not any("neck" in note for note in found.notes)
     assert "left out of epoch_1.pth: meta" in found.notes
 
 
@@ -76,6 +79,21 @@ def test_what_has_no_part_in_scoring_is_left_out(checkpoint):
         model__backbone__pretrained="x.pth",
     )
     assert fit(changed, checkpoint, LABELS).model == MODEL
+
+
+def test_a_graph_with_a_neck_says_where_the_neck_comes_from(tmp_path):
+    changed = config(model__backbone__graph_cfg__layout="openpose", pipeline__1__dataset="openpose")
+    torch.save(build_model(changed.model).state_dict(), tmp_path / "x.pth")
+    found = fit(changed, tmp_path / "x.pth", LABELS)
+    assert found.joints == "openpose18"
+    assert any("the neck" in note and "middle of the shoulders" in note for note in found.notes)
+    assert recogniser_part(found, tmp_path / "x.pth", "CC0-1.0").tables["normalise"]["joints"] == "openpose18"
+
+
+def test_weights_of_17_joints_do_not_fit_a_graph_of_18(checkpoint):
+    changed = config(model__backbone__graph_cfg__layout="openpose", pipeline__1__dataset="openpose")
+    with pytest.raises(BundleError, match=r"epoch_1\.pth does not fit its model: .*has shape"):
+        fit(changed, checkpoint, LABELS)
 
 
 def without(name: str) -> list[dict]:
@@ -92,12 +110,29 @@ REFUSALS = {
     "another backbone": ({"model__backbone__type": "AAGCN"}, "model.backbone is 'AAGCN', expected 'STGCN'"),
     "another head": ({"model__cls_head": None}, "model.cls_head is None, expected 'GCNHead'"),
     "a neck": ({"model__neck": {"type": "TPN"}}, "model.neck is set"),
-    "openpose": ({"model__backbone__graph_cfg__layout": "openpose"}, "'openpose' with 18 joints"),
-    "ntu": ({"model__backbone__graph_cfg__layout": "nturgb+d"}, r"the graph is 'nturgb\+d', expected 'coco' with 17"),
+    "openpose graph, coco features": (
+        {"model__backbone__graph_cfg__layout": "openpose"},
+        "the graph is 'openpose' with 18 joints, GenSkeFeat has dataset='coco'",
+    ),
+    "coco graph, openpose features": (
+        {"pipeline__1__dataset": "openpose"},
+        "the graph is 'coco' with 17 joints, GenSkeFeat has dataset='openpose'",
+    ),
+    "MMAction2's default features": (
+        {"pipeline__1": {"type": "GenSkeFeat"}},
+        r"the graph is 'coco' with 17 joints, GenSkeFeat has dataset='nturgb\+d'",
+    ),
+    "ntu": (
+        {"model__backbone__graph_cfg__layout": "nturgb+d"},
+        r"the graph is 'nturgb\+d', expected 'coco' with 17 joints or 'openpose' with 18 joints",
+    ),
+    "own graph": (
+        {"model__backbone__graph_cfg__layout": {"num_node": 3, "inward": [], "center": 0}},
+        "the graph is 'a graph of its own'",
+    ),
     "labels": ({"model__cls_head__num_classes": 60}, "the model has 60 classes, 2 labels are given"),
     "features": ({"pipeline__1__feats": ["j", "b"]}, r"in_channels=3, the features \['j', 'b'\] give 6"),
     "unknown feature": ({"pipeline__1__feats": ["x"]}, r"feats=\['x'\]"),
-    "other joints": ({"pipeline__1__dataset": "openpose"}, "GenSkeFeat has dataset='openpose', expected 'coco'"),
     "random frames": ({"pipeline__2__test_mode": False}, "no test_mode=True"),
     "own transform": ({"pipeline__0__type": "MeanCentre"}, "the transform 'MeanCentre', which bundles do not run"),
     "theirs, not ours": ({"pipeline__0__type": "PoseCompact"}, "the transform 'PoseCompact'"),
@@ -188,6 +223,7 @@ def test_parameters_are_set_in_one_way():
         (["crop"], "no such parameter"),
         (["crop.padding"], "no such parameter"),
         (["normalise.transforms=[]"], "no such parameter"),
+        (["normalise.joints=openpose18"], "no such parameter"),
         (["pose.network={}"], "no such parameter"),
         (["crop.padding=1", "crop.padding=2"], "given twice"),
     ],

@@ -34,6 +34,7 @@ _FROM_FILES = {
     ("detect", "classes"),
     ("detect", "person_class"),
     ("pose", "network"),
+    ("normalise", "joints"),
     ("normalise", "transforms"),
 }
 

@@ -86,7 +86,8 @@ def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> P
         write_weights(file, recogniser.state)
         return {"recogniser": weights_entry(file, source=checkpoint.name, licence=licence)}
 
-    tables = {"normalise": {"transforms": recogniser.transforms}, "recognise": {"model": recogniser.model}}
+    normalise = {"joints": recogniser.joints, "transforms": recogniser.transforms}
+    tables = {"normalise": normalise, "recognise": {"model": recogniser.model}}
     return Part(tables, write, recogniser.notes)
 
 

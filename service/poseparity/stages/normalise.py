@@ -6,11 +6,13 @@ import hashlib
 import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
-from ..bundle import Bundle, NormaliseParameters
+from ..bundle import Bundle, Joints, NormaliseParameters
 from ..errors import BundleError, InputError
+from ..keypoints import coco18_from_coco17
 from ..records import NormalisedClips, Skeleton
 from ._mmaction2 import registries
 
@@ -21,7 +23,8 @@ class Normalise:
     """Apply the transforms of the bundle, which are those of the model's own test pipeline.
 
     Coordinates are taken relative to a reference box, which MMAction2 calls img_shape: the full frame, the crop, or
-    the square around all joints of the kept frames. They are stored as float16, as `inference_skeleton` does.
+    the square around all joints of the kept frames. They are stored as float16, as `inference_skeleton` does. A model
+    of OpenPose's 18 joints gets the neck that COCO's 17 lack derived from the shoulders.
 
     Reads: Skeleton. Adds: the clips that are sampled from it.
     Raises: InputError when the reference box is not known, or when a joint is too far from it for float16.
@@ -35,7 +38,7 @@ class Normalise:
 
     def __call__(self, skeleton: Skeleton) -> NormalisedClips:
         box = reference_box(skeleton, self._parameters)
-        data = annotation(skeleton, box)
+        data = annotation(with_joints(skeleton, self._parameters.joints), box)
         with _numpy_seed_kept():
             for transform in self._transforms:
                 data = transform(data)
@@ -51,6 +54,13 @@ class Normalise:
     def describe(self) -> dict:
         """The class behind each transform: another one may be registered under a name of MMAction2's."""
         return {"transform_classes": [_described(type(transform)) for transform in self._transforms]}
+
+
+def with_joints(skeleton: Skeleton, joints: Joints) -> Skeleton:
+    """The skeleton with the joints of the recogniser's graph, in the order of the graph."""
+    if joints == "coco17":
+        return skeleton
+    return replace(skeleton, keypoints=coco18_from_coco17(skeleton.keypoints))
 
 
 def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[float, float, float, float]:
