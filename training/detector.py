@@ -16,7 +16,8 @@ from torch import nn
 
 from training import manifest
 from training.dataset import BoxSample, box_sample, reach_samples
-from training.optimise import Course, in_processes, save_weights, seed_everything
+from training.optimise import Course, in_processes, seed_everything
+from training.outputs import save_detector
 
 FIRST_SEED = 2_000_000
 # The weights of ultralytics' three losses, as in its default configuration.
@@ -24,7 +25,7 @@ _GAINS = {"box": 7.5, "cls": 0.5, "dfl": 1.5}
 
 
 def train(out: Path, clips: int = 5_000, steps: int = 1_500, batch: int = 12) -> Path:
-    """Renders `clips` frames, trains for `steps` batches, then refines twice; writes `out`/detector.safetensors."""
+    """Renders `clips` frames, trains for `steps` batches, then refines twice; writes `out`/detector.pt."""
     seed_everything()
     model = build_model()
     side = manifest.read_template()["detect"]["image_size"]
@@ -32,7 +33,7 @@ def train(out: Path, clips: int = 5_000, steps: int = 1_500, batch: int = 12) ->
     _run(model, in_processes(partial(box_sample, side=side, wide_share=0.0), first), steps, batch, rate=2e-3)
     refine_wide(model, side, clips * 3 // 10, steps // 5, batch)
     refine_reach(model, side, clips // 5, steps // 5, batch)
-    return save_weights(model, out / "detector.safetensors")
+    return save_detector(model, out)
 
 
 def refine_wide(model: nn.Module, side: int, clips: int, steps: int, batch: int) -> None:

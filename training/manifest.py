@@ -12,7 +12,6 @@ from poseparity.bundle import (
     PoseParameters,
     TrimParameters,
 )
-from poseparity.importing.manifest import dump, weights_entry
 
 TEMPLATE = Path(__file__).with_name("manifest.toml")
 ARCHITECTURE = Path(__file__).with_name("detector.yaml")
@@ -35,7 +34,6 @@ def parameters() -> Bundle:
     )
 
 
-def weights_table(name: str, path: Path) -> str:
-    """The `[weights.NAME]` table of a file: name, checksum, size, where it comes from."""
-    entry = weights_entry(path, source=f"training/train.py {name}", licence="Apache-2.0")
-    return "\n" + dump({"weights": {name: entry}})
+def licence() -> str:
+    """Of everything in the bundle."""
+    return read_template()["licence"]

@@ -8,13 +8,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 from typing import TypeVar
 
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import nn
 
 SEED = 42
@@ -36,13 +34,6 @@ def in_processes(make: Callable[[int], T], seeds: range) -> list[T]:
     cores = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(cores, get_context("spawn"), initializer=cv2.setNumThreads, initargs=(1,)) as pool:
         return list(pool.map(make, seeds, chunksize=32))
-
-
-def save_weights(network: nn.Module, path: Path) -> Path:
-    """Writes parameters and buffers as safetensors, with the permissions of any other file."""
-    state = {name: value.contiguous() for name, value in network.state_dict().items()}
-    path.write_bytes(save(state))
-    return path
 
 
 class Course:

@@ -18,7 +18,8 @@ from poseparity.openpose.network import build_network
 from poseparity.openpose.small import ConvReLU, SmallNetwork
 from training import manifest
 from training.dataset import PoseSample, pose_samples
-from training.optimise import Course, in_processes, save_weights, seed_everything
+from training.optimise import Course, in_processes, seed_everything
+from training.outputs import save_pose
 
 FIRST_SEED = 1_000_000
 SIGMA = 7.0  # of a heatmap's Gaussian, in network pixels
@@ -42,7 +43,7 @@ def train(out: Path, clips: int = 6_000, steps: int = 4_000, batch: int = 16) ->
             outputs = network.stages(pictures)
         course.step(sum((weight * (output.float() - target) ** 2).mean() for output in outputs) * 20)
     fold_batch_norm(network)
-    return save_weights(network, out / "pose.safetensors")
+    return save_pose(network, out)
 
 
 def add_batch_norm(network: SmallNetwork) -> None:

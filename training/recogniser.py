@@ -13,14 +13,15 @@ from torch import nn
 from poseparity.stages._mmaction2 import registries
 from training import manifest
 from training.clip import Clip
-from training.optimise import Course, in_processes, save_weights, seed_everything
+from training.optimise import Course, in_processes, seed_everything
+from training.outputs import save_recogniser
 from training.skeletons import ServiceEnd, estimated, random_part
 
 FIRST_SEED = 3_000_000
 
 
 def train(out: Path, clips: int = 4_000, steps: int = 1_000, batch: int = 32) -> Path:
-    """Makes the skeletons of `clips` clips, trains for `steps` batches, writes `out`/recogniser.safetensors."""
+    """Makes the skeletons of `clips` clips, trains for `steps` batches, writes `out`/stgcn_demo.py and .pth."""
     seed_everything()
     made = in_processes(skeleton_sample, range(FIRST_SEED, FIRST_SEED + clips))
     inputs = np.concatenate([sample for sample, _ in made])
@@ -30,7 +31,7 @@ def train(out: Path, clips: int = 4_000, steps: int = 1_000, batch: int = 32) ->
     loss = nn.CrossEntropyLoss(label_smoothing=0.05)
     for skeletons, labels in _batches(inputs, answers, steps, batch):
         course.step(loss(model.cls_head(model.backbone(skeletons)), labels))
-    return save_weights(model, out / "recogniser.safetensors")
+    return save_recogniser(model, out)
 
 
 def build_model() -> nn.Module:

@@ -1,6 +1,8 @@
-"""Fixtures of the tests that need a running service."""
+"""Fixtures of the tests that need a running service, and of those that import what training leaves behind."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -21,3 +23,13 @@ def starting_server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(starting_server):
     return starting_server[0]
+
+
+@pytest.fixture(scope="session")
+def restored(tmp_path_factory) -> Path:
+    """What training left behind when it made the bundle in git."""
+    from training.restore import restore
+
+    out = tmp_path_factory.mktemp("restored")
+    restore(out)
+    return out

@@ -38,6 +38,7 @@ class Request:
     recogniser_config: Path
     recogniser_checkpoint: Path
     labels: tuple[str, ...]
+    summary: str | None = None
     detector: Path | None = None
     pose: Path | None = None
     like: Path | None = None
@@ -126,7 +127,7 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, reference
         "format": 1,
         "name": request.name,
         "version": request.version,
-        "summary": f"{len(request.labels)} classes: {', '.join(request.labels)}"[:200],
+        "summary": request.summary or f"{len(request.labels)} classes: {', '.join(request.labels)}"[:200],
         "licence": request.licence,
         "source": f"{request.recogniser_config.name} and {request.recogniser_checkpoint.name}, imported",
         "labels": {"names": list(request.labels)},

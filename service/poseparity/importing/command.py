@@ -22,7 +22,8 @@ def add_parser(actions) -> None:
     action.add_argument("--labels", required=True, metavar="FILE|NAMES",
                         help="a file with one name a line, or NAME,NAME,... in the model's order")  # fmt: skip
     action.add_argument("--detector", type=Path, metavar="FILE.pt", help="saved by ultralytics; nothing in it is run")
-    action.add_argument("--pose", type=Path, metavar="FILE.caffemodel", help="OpenPose's COCO model, pose_iter_440000")
+    action.add_argument("--pose", type=Path, metavar="FILE", help="OpenPose's COCO model, pose_iter_440000.caffemodel, "
+                        "or a small network: safetensors with its pose.network table in the metadata")  # fmt: skip
     action.add_argument("--like", type=Path, metavar="DIR", help="bundle that gives the parts that are not given")
     action.add_argument("--clip", type=Path, metavar="FILE", help="video that a service answers before it is ready")
     action.add_argument("--clip-label", metavar="NAME", help="what the clip shows")
@@ -30,6 +31,7 @@ def add_parser(actions) -> None:
                         help="a parameter, such as crop.padding=0.10; may be repeated")  # fmt: skip
     action.add_argument("--name", required=True, help="of the bundle")
     action.add_argument("--version", default="1", help="of the bundle (default: 1)")
+    action.add_argument("--summary", metavar="TEXT", help="one line on the bundle (default: its classes)")
     action.add_argument("--licence", required=True, help="of the recogniser, and of what does not say its own")
     action.set_defaults(command=_run)
 
@@ -47,6 +49,7 @@ def _run(options: argparse.Namespace) -> int:
             name=options.name,
             version=options.version,
             licence=options.licence,
+            summary=options.summary,
             recogniser_config=options.recogniser_config,
             recogniser_checkpoint=options.recogniser_checkpoint,
             labels=labels,

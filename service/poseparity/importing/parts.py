@@ -14,6 +14,7 @@ from typing import Any
 from ..bundle import Bundle
 from ..errors import ImportRefused
 from ..openpose.caffe import convert, identify
+from . import small_pose
 from .detector import Detector, read_detector
 from .manifest import weights_entry, write_weights
 from .recogniser import Recogniser
@@ -66,9 +67,12 @@ def detector_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
 
 
 def pose_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
-    """OpenPose's COCO network from its Caffe file comes with OpenPose's parameters, one of --like with those it had."""
+    """OpenPose's COCO network from its Caffe file, or a small network from a safetensors file, comes with OpenPose's
+    parameters, one of --like with those it had."""
     if path is None:
         return _copied(_needed(like, "pose network", "--pose FILE.caffemodel or --like DIR"), "pose", "pose")
+    if path.suffix == small_pose.SUFFIX:
+        return _small_pose_part(path, licence)
     official = identify(path).official
 
     def write(folder: Path) -> dict[str, Any]:
@@ -78,6 +82,17 @@ def pose_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
 
     what = "OpenPose's official COCO model" if official else "not the official file: its md5 is another"
     return Part({"pose": dict(POSE)}, write, (f"pose: {path.name}, {what}",))
+
+
+def _small_pose_part(path: Path, licence: str) -> Part:
+    pose = small_pose.read_small_pose(path)
+
+    def write(folder: Path) -> dict[str, Any]:
+        file = folder / "pose.safetensors"
+        write_weights(file, pose.state)
+        return {"pose": weights_entry(file, source=path.name, licence=licence)}
+
+    return Part({"pose": {**POSE, "network": pose.network}}, write, (f"pose: {path.name}, a small network",))
 
 
 def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> Part:
