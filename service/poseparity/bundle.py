@@ -47,6 +47,7 @@ class DetectParameters(_Table):
     confidence: float = Field(gt=0, lt=1)
     iou: float = Field(gt=0, lt=1)
     sample_share: float = Field(gt=0, le=1)
+    rect: bool = Field(False, description="Pad the scaled frame to a multiple of 32, as predict does, not to a square.")
 
 
 class CropParameters(_Table):

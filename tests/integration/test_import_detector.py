@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from poseparity.bundle import DetectParameters
-from poseparity.errors import ImportRefused
+from poseparity.errors import ImportRefused, NoPersonFound, TooManyMissingJoints
 from poseparity.importing.detector import read_detector
 from poseparity.importing.manifest import weights_entry
 from poseparity.importing.parts import detector_part
-from poseparity.records import VideoFile
+from poseparity.numerics import limit_threads
+from poseparity.records import Size, VideoFile
+from poseparity.settings import load_settings
 from poseparity.stages import detect
+from poseparity.stages.crop import padded_union
 from poseparity.stages.decode import frames
+from poseparity.startup import load_pipeline
+from tests.conftest import DEMO_BUNDLE
+from training.motion import LABELS
+from training.outputs import CHECKPOINT, CONFIG
 
+POSEPARITY = Path(sys.executable).with_name("poseparity")
+SHARE = 0.05
 CONFIDENCE = 1e-5  # the weights are random: with a usual confidence nothing would be found, and nothing compared
 
 
@@ -47,26 +59,23 @@ def some_frames(pipeline, demo_clip):
 
 @pytest.fixture(scope="module")
 def official_boxes():
-    """ultralytics' own predict on its own file, one frame a call as in the pipeline."""
+    """`YOLO(FILE).predict(...)`, what ultralytics' users call, on one frame a call as in the pipeline.
+
+    Without its warm-up, which imports torchvision; see stages/detect.py.
+    """
     from ultralytics import YOLO
+    from ultralytics.nn.autobackend import AutoBackend
 
     def predict(path, images) -> list[np.ndarray]:
         options = {"imgsz": 640, "conf": CONFIDENCE, "iou": 0.7, "classes": [0], "device": "cpu", "verbose": False}
         yolo = YOLO(path)
-        yolo.predictor = official_predictor(yolo, options)
-        return [yolo.predictor([image])[0].boxes.data.numpy() for image in images]
+        found = [yolo.predict(image, channels_last=False, **options)[0].boxes.data.numpy() for image in images]
+        limit_threads()
+        return found
 
-    return predict
-
-
-def official_predictor(yolo, options: dict):
-    """What YOLO.predict builds, without its warm-up, which imports torchvision; see stages/detect.py."""
-    predictor = yolo.task_map["detect"]["predictor"](
-        overrides={**options, "mode": "predict", "save": False, "channels_last": False}
-    )
-    predictor.setup_model(model=yolo.model, verbose=False)
-    predictor.done_warmup = True
-    return predictor
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AutoBackend, "warmup", lambda *_, **__: None)
+        yield predict
 
 
 def imported(path, demo_bundle, folder):
@@ -87,12 +96,73 @@ def test_boxes_are_those_of_ultralytics(name, save, some_frames, official_boxes,
     assert len(bundle.detect.classes) == 80
     assert "AGPL-3.0" in bundle.weights["detector"].licence
     expected = official_boxes(path, some_frames)
-    stage = detect.Detect(bundle)
-    for image, boxes in zip(some_frames, expected, strict=True):
+    compare(detect.Detect(bundle), some_frames, expected)
+
+
+def compare(stage: detect.Detect, images, expected: list[np.ndarray]) -> None:
+    for image, boxes in zip(images, expected, strict=True):
         found, confidences = stage._detect(image)
         assert len(boxes) > 0
         assert found.tobytes() == np.ascontiguousarray(boxes[:, :4]).tobytes()
         assert confidences.tobytes() == np.ascontiguousarray(boxes[:, 4]).tobytes()
+
+
+@pytest.fixture(scope="module")
+def by_command(save, restored, tmp_path_factory):
+    """The demo bundle with yolov8n for its eyes, made by the command: the detector's file, and the pipeline."""
+    path, output = save("yolov8n"), tmp_path_factory.mktemp("command") / "bundle"
+    options = {
+        "--recogniser-config": restored / CONFIG, "--recogniser-checkpoint": restored / CHECKPOINT,
+        "--labels": ",".join(LABELS), "--detector": path, "--like": DEMO_BUNDLE, "--name": "v8n", "--licence": "none",
+    }  # fmt: skip
+    settings = (f"detect.confidence={CONFIDENCE}", f"detect.sample_share={SHARE}", "normalise.reference=skeleton")
+    command = [POSEPARITY, "bundle", "import", output, *(part for option in options.items() for part in option)]
+    done = subprocess.run(
+        [*command, *(part for setting in settings for part in ("--set", setting))],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "yolov8n.pt names none of its 80 classes" in done.stdout
+    return path, load_pipeline(load_settings(bundle=output))
+
+
+@pytest.mark.slow
+def test_a_detector_by_command_finds_what_ultralytics_finds(by_command, some_frames, official_boxes):
+    path, pipeline = by_command
+    assert "AGPL-3.0" in pipeline.bundle.weights["detector"].licence
+    compare(next(stage for stage in pipeline.stages if stage.name == "detect"), some_frames,
+            official_boxes(path, some_frames))  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["video/demo_skeleton.mp4", "video/ntu_S001C001P001R001A001_rgb.avi"])
+def test_a_real_video_is_cropped_to_the_boxes_of_ultralytics(name, by_command, official_boxes, real_data):
+    """Crop and counts follow from ultralytics' boxes; what the pose network makes of that need not be a person."""
+    path, pipeline = by_command
+    video = pipeline.stages[0](VideoFile(real_data / name))
+    indices = detect.sampled_indices(video.frame_count, SHARE)
+    boxes = official_boxes(path, [frame for _, frame in frames(video, wanted=frozenset(indices))])
+    counts = {"sampled": len(indices), "with_person": sum(len(found) > 0 for found in boxes)}
+    crop = padded_union(np.concatenate(boxes)[:, :4].astype(float), pipeline.bundle.crop.padding, video.size)
+    try:
+        result = pipeline.run_video(real_data / name)
+    except NoPersonFound as error:
+        assert error.details["frames"] == {"decoded": video.frame_count, **counts}
+    except TooManyMissingJoints as error:
+        assert error.skeleton.crop == crop
+        assert error.details["missing_joints"]["share"] > pipeline.bundle.quality.max_missing_share
+    else:
+        assert result.skeleton.crop == crop
+        assert counts.items() <= result.to_dict()["frames"].items()
+
+
+@pytest.mark.slow
+def test_a_real_golf_swing_needs_no_detector(by_command, real_data):
+    content, size = (real_data / "golf/skeleton2d.csv").read_bytes(), Size(1920, 1080)
+    _, imported_pipeline = by_command
+    answer = imported_pipeline.run_csv(content, frame_size=size)
+    assert answer.skeleton.frame_count == 179
+    assert np.isfinite(answer.prediction.scores).all()
 
 
 def test_the_person_is_found_by_its_name(save):

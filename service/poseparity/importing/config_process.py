@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..stages._mmaction2 import registries
+from .replaced import replaced, snapshot
 
 _OWN = "use MMAction2's own class, or give yours another name; the bundle runs MMAction2's code and nothing else"
 
@@ -30,42 +31,22 @@ def main(config: Path, answer: Path) -> None:
 
 def _evaluate(path: Path) -> dict:
     registry = registries()
-    before = _snapshot(registry)
     from mmengine.config import Config
 
+    known = {name: kind for table in (registry.TRANSFORMS, registry.MODELS) for name, kind in table.module_dict.items()}
+    before = snapshot(registry)
     config = Config.fromfile(str(path), import_custom_modules=False)
     if modules := (config.get("custom_imports") or {}).get("imports"):
         raise _Problem(f"the config imports code of its own (custom_imports): {modules!r}", f"remove it; {_OWN}")
-    if changed := _changed(before, _snapshot(registry)):
-        raise _Problem(f"the config replaces {', '.join(changed)} of MMAction2 by code of its own", _OWN)
+    if changed := replaced(before, snapshot(registry)):
+        raise _Problem(f"the config replaces {', '.join(changed[:3])} of MMAction2 by code of its own", _OWN)
     scope = config.get("default_scope", "mmaction")
     if scope != "mmaction":
         raise _Problem(f"default_scope is {scope!r}, expected 'mmaction'", "import a config of MMAction2")
-    known = {name: kind for table in before.values() for name, (kind, _) in table.items()}
     return {
         "model": _plain(config.get("model"), "model", known),
         "pipelines": {name: _plain(value, name, known) for name, value in _pipelines(config)},
     }
-
-
-def _snapshot(registry) -> dict[str, dict[str, tuple[type, dict]]]:
-    """Which class every registered name stands for, and what is in that class."""
-    tables = {"TRANSFORMS": registry.TRANSFORMS, "MODELS": registry.MODELS}
-    return {
-        table: {name: (kind, dict(vars(kind))) for name, kind in entries.module_dict.items() if isinstance(kind, type)}
-        for table, entries in tables.items()
-    }
-
-
-def _changed(before: dict, after: dict) -> list[str]:
-    """Registered names that stand for another class than before, or whose class was changed."""
-    changed = []
-    for table, entries in before.items():
-        for name, (kind, content) in entries.items():
-            kind_now, content_now = after[table].get(name, (None, {}))
-            if kind_now is not kind or any(content_now.get(key) is not value for key, value in content.items()):
-                changed.append(name)
-    return changed
 
 
 def _pipelines(config) -> list[tuple[str, Any]]:

@@ -20,8 +20,9 @@ from .manifest import weights_entry, write_weights
 from .recogniser import Recogniser
 
 # Those of the service that this project replaces: YOLOv8n at 640 on a quarter of the frames, 15% around the union of
-# its boxes; confidence and iou are ultralytics' own. Trimming is that of the demo bundle: the service's is not public.
-DETECT = {"image_size": 640, "confidence": 0.25, "iou": 0.7, "sample_share": 0.25}
+# its boxes; confidence, iou and rect are those of ultralytics' predict. Trimming is the demo bundle's: that of the
+# service is not public.
+DETECT = {"image_size": 640, "confidence": 0.25, "iou": 0.7, "sample_share": 0.25, "rect": True}
 CROP = {"padding": 0.15}
 # OpenPose's own input; its thresholds are the defaults of PoseParameters.
 POSE = {"net_height": 368, "width_multiple": 16, "network": {"kind": "coco"}}

@@ -74,6 +74,7 @@ def _build_predictor(bundle: Bundle):
             "conf": parameters.confidence,
             "iou": parameters.iou,
             "classes": [parameters.person_class],
+            "rect": parameters.rect,
             "device": "cpu",
             "channels_last": False,  # ultralytics chooses by CPU otherwise, and another layout is another sum
             "verbose": False,
