@@ -151,6 +151,14 @@ class Bundle(_Table):
             raise ValueError(f"weights lacks {', '.join(sorted(absent))}")
         return self
 
+    @model_validator(mode="after")
+    def _joints_fit_the_graph(self) -> Bundle:
+        graph = self.recognise.model.get("backbone", {}).get("graph_cfg", {})
+        has_neck = isinstance(graph, dict) and graph.get("layout") == "openpose"
+        if has_neck != (self.normalise.joints == "openpose18"):
+            raise ValueError(f"normalise.joints is {self.normalise.joints!r}, the model's graph is {graph!r:.80}")
+        return self
+
     def load_weights(self, name: Literal["detector", "pose", "recogniser"]) -> dict:
         """Read one weights file: parameter name to torch tensor, in the order of the file."""
         from safetensors.torch import load_file  # torch is slow to import and not every command needs it

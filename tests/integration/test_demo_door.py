@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
@@ -42,7 +43,7 @@ def test_the_recognisers_files_are_ones_that_mmaction2_reads(restored):
     assert model.cls_head.num_classes == len(LABELS)
 
 
-def test_training_in_miniature_leaves_what_the_door_takes_and_does_not_let_pass(tmp_path):
+def test_training_in_miniature_leaves_what_the_door_takes_and_does_not_let_pass(tmp_path, capfd):
     """The way to retrain stays open: a few steps of each network; what they learnt is not enough for the clip."""
     detector.train(tmp_path, clips=20, steps=10, batch=4)
     pose.train(tmp_path, clips=16, steps=2, batch=2)
@@ -54,6 +55,7 @@ def test_training_in_miniature_leaves_what_the_door_takes_and_does_not_let_pass(
     with pytest.raises(SystemExit) as error:
         assemble.write_bundle(tmp_path, tmp_path / "bundle")
     assert error.value.code == 2
+    assert re.search("the bundle cannot answer its clip|the clip is recognised as", capfd.readouterr().err)
     assert (tmp_path / "clip.mp4").stat().st_size < 400_000
     assert not (tmp_path / "bundle").exists()
 

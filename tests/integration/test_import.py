@@ -13,15 +13,16 @@ import pytest
 
 from poseparity import skeleton_csv
 from poseparity.bundle import Bundle, load_bundle
-from poseparity.errors import ImportRefused, NoPersonFound, PoseParityError, TooManyMissingJoints
+from poseparity.errors import ImportRefused, PoseParityError
 from poseparity.importing.assemble import import_bundle
 from poseparity.importing.config import read_config
 from poseparity.keypoints import Coco17
 from poseparity.pipeline import Pipeline, PipelineResult
-from poseparity.records import Size
+from poseparity.records import Size, VideoFile
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE
+from tests.integration.real_videos import REAL_VIDEOS, check_outcome, outcome
 from tests.mmaction2_bundles import label_of_mmaction2, request_for, scores_of_mmaction2
 from tests.mmaction2_run import LABELS, VARIANTS, TrainingRun, run_of
 
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 FRAME = Size(1920, 1080)
-REAL_VIDEOS = ("video/demo_skeleton.mp4", "video/ntu_S001C001P001R001A001_rgb.avi")
+PADDING = 0.10
 
 
 @pytest.fixture(scope="session")
@@ -99,13 +100,6 @@ def real_videos(pipeline, real_data) -> dict[str, PipelineResult | PoseParityErr
     return {name: outcome(pipeline, real_data / name) for name in REAL_VIDEOS}
 
 
-def outcome(pipeline: Pipeline, path: Path) -> PipelineResult | PoseParityError:
-    try:
-        return pipeline.run_video(path)
-    except (NoPersonFound, TooManyMissingJoints) as error:
-        return error
-
-
 @pytest.mark.parametrize("name", VARIANTS)
 def test_real_videos(name, imported, real_videos, demo_bundle):
     """The eyes of these bundles are the demo bundle's, so what they see is what it saw; the answer is their own."""
@@ -121,41 +115,61 @@ def eyes(bundle: Bundle) -> tuple:
     return bundle.detect, bundle.crop, bundle.pose, bundle.quality, weights
 
 
-@pytest.mark.parametrize("name", ["stgcn++-openpose-b"])
-@pytest.mark.parametrize("video", REAL_VIDEOS)
-def test_a_real_video_from_its_first_stage_on(video, name, imported, real_videos, real_data):
-    """One of these bundles on the files themselves: the same skeleton and its own answer, or the same error."""
-    result, expected = outcome(imported.pipeline, real_data / video), real_videos[video]
-    assert type(result) is type(expected)
-    if isinstance(result, PipelineResult):
-        assert result.csv == expected.csv
-        assert scores_of_mmaction2(imported.run, result.kept).tobytes() == result.prediction.scores.tobytes()
-    else:
-        assert result.details == expected.details
-        assert result.fix
+@dataclass(frozen=True)
+class ByCommand:
+    """A bundle that the command made, the training run that it was made of, and what the command printed."""
+
+    run: TrainingRun
+    folder: Path
+    printed: str
 
 
-def test_one_command(training_runs, tmp_path, demo_clip, answer_on_the_clip):
-    run = run_of(training_runs, "stgcn-j")
-    label, output = answer_on_the_clip(run), tmp_path / "bundle"
-    labels = tmp_path / "labels.txt"
+@pytest.fixture(scope="session")
+def by_command(training_runs, tmp_path_factory, demo_clip, answer_on_the_clip) -> ByCommand:
+    run, folder = run_of(training_runs, "stgcn-j"), tmp_path_factory.mktemp("command")
+    labels, output = folder / "labels.txt", folder / "bundle"
     labels.write_text("\n".join(LABELS))
     done = subprocess.run(
         [
             POSEPARITY, "bundle", "import", output, "--name", "golf", "--licence", "CC0-1.0", "--labels", labels,
             "--recogniser-config", run.config, "--recogniser-checkpoint", run.checkpoint, "--like", DEMO_BUNDLE,
-            "--clip", demo_clip, "--clip-label", label, "--set", "crop.padding=0.10",
+            "--clip", demo_clip, "--clip-label", answer_on_the_clip(run), "--set", f"crop.padding={PADDING}",
         ],
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "the config is Python and is run in a process of its own: import only configs that you trust" in done.stdout
-    assert f"the clip is recognised as '{label}'" in done.stdout
-    bundle = load_bundle(output)
-    assert bundle.crop.padding == 0.10
+    return ByCommand(run, output, done.stdout)
+
+
+def test_one_command(by_command, answer_on_the_clip):
+    warning = "the config is Python and is run in a process of its own: import only configs that you trust"
+    assert warning in by_command.printed
+    assert f"the clip is recognised as '{answer_on_the_clip(by_command.run)}'" in by_command.printed
+    bundle = load_bundle(by_command.folder)
+    assert bundle.crop.padding == PADDING
     assert bundle.labels.names == LABELS
     assert bundle.detect == load_bundle(DEMO_BUNDLE).detect
-    assert {path.name for path in tmp_path.iterdir()} == {"bundle", "labels.txt"}
+    assert {path.name for path in by_command.folder.parent.iterdir()} == {"bundle", "labels.txt"}
+
+
+@pytest.fixture(scope="session")
+def found_by_command(by_command) -> Imported:
+    return Imported(by_command.run, load_pipeline(load_settings(bundle=by_command.folder)))
+
+
+def test_a_real_golf_swing_by_command(found_by_command, real_data):
+    check(found_by_command, (real_data / "golf/skeleton2d.csv").read_bytes(), FRAME)
+
+
+@pytest.mark.parametrize("video", REAL_VIDEOS)
+def test_a_real_video_by_command(video, found_by_command, real_data):
+    """The files themselves, from the first stage on: the crop, the counts and the answer follow from the boxes."""
+    pipeline, path = found_by_command.pipeline, real_data / video
+    decode, detect = pipeline.stages[:2]
+    decoded = decode(VideoFile(path))
+    if result := check_outcome(pipeline, path, decoded, list(detect(decoded).boxes)):
+        scores = scores_of_mmaction2(found_by_command.run, result.kept)
+        assert scores.tobytes() == result.prediction.scores.tobytes()
 
 
 @pytest.mark.slow

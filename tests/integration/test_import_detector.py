@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from poseparity.bundle import DetectParameters
-from poseparity.errors import ImportRefused, NoPersonFound, TooManyMissingJoints
+from poseparity.errors import ImportRefused
 from poseparity.importing.detector import read_detector
 from poseparity.importing.manifest import weights_entry
 from poseparity.importing.parts import detector_part
@@ -20,10 +20,10 @@ from poseparity.numerics import limit_threads
 from poseparity.records import Size, VideoFile
 from poseparity.settings import load_settings
 from poseparity.stages import detect
-from poseparity.stages.crop import padded_union
 from poseparity.stages.decode import frames
 from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE
+from tests.integration.real_videos import REAL_VIDEOS, check_outcome
 from training.motion import LABELS
 from training.outputs import CHECKPOINT, CONFIG
 
@@ -135,25 +135,14 @@ def test_a_detector_by_command_finds_what_ultralytics_finds(by_command, some_fra
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["video/demo_skeleton.mp4", "video/ntu_S001C001P001R001A001_rgb.avi"])
+@pytest.mark.parametrize("name", REAL_VIDEOS)
 def test_a_real_video_is_cropped_to_the_boxes_of_ultralytics(name, by_command, official_boxes, real_data):
     """Crop and counts follow from ultralytics' boxes; what the pose network makes of that need not be a person."""
     path, pipeline = by_command
     video = pipeline.stages[0](VideoFile(real_data / name))
-    indices = detect.sampled_indices(video.frame_count, SHARE)
-    boxes = official_boxes(path, [frame for _, frame in frames(video, wanted=frozenset(indices))])
-    counts = {"sampled": len(indices), "with_person": sum(len(found) > 0 for found in boxes)}
-    crop = padded_union(np.concatenate(boxes)[:, :4].astype(float), pipeline.bundle.crop.padding, video.size)
-    try:
-        result = pipeline.run_video(real_data / name)
-    except NoPersonFound as error:
-        assert error.details["frames"] == {"decoded": video.frame_count, **counts}
-    except TooManyMissingJoints as error:
-        assert error.skeleton.crop == crop
-        assert error.details["missing_joints"]["share"] > pipeline.bundle.quality.max_missing_share
-    else:
-        assert result.skeleton.crop == crop
-        assert counts.items() <= result.to_dict()["frames"].items()
+    wanted = frozenset(detect.sampled_indices(video.frame_count, SHARE))
+    boxes = official_boxes(path, [frame for _, frame in frames(video, wanted=wanted)])
+    check_outcome(pipeline, real_data / name, video, [found[:, :4] for found in boxes])
 
 
 @pytest.mark.slow

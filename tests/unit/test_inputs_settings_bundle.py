@@ -147,6 +147,7 @@ def test_weights_cut_short_or_absent(copied_bundle, demo_bundle):
         ("sample_share = 0.25", "sample_share = 25", "sample_share"),
         ('names = ["', 'names = ["one_more", "', "labels.names has"),
         ("max_missing_share = 0.", "max_missing_share = 2.", "max_missing_share"),
+        ('layout = "coco"', 'layout = "openpose"', "joints is 'coco17', the model's graph is {'layout': 'openpose'"),
         ("[quality]", "[qualities]", "quality"),
         ("[labels]", "[labels", "is not TOML"),
         ("[weights.pose]", "[weights.legs]", "weights"),
