@@ -57,14 +57,12 @@ class Variant:
 VARIANTS = {
     "stgcn-j": Variant("stgcn"),
     "stgcn-b": Variant("stgcn", features=("b",)),
-    "stgcn-jm": Variant("stgcn", features=("jm",)),
     "stgcn-j-b": Variant("stgcn", features=("j", "b")),
-    "stgcn-not-normalised": Variant("stgcn", normalised=False),
+    "stgcn-jm-not-normalised": Variant("stgcn", features=("jm",), normalised=False),
     "stgcn-openpose": Variant("stgcn", layout="openpose"),
     "stgcn++-j": Variant("stgcn++"),
     "stgcn++-b": Variant("stgcn++", features=("b",)),
-    "stgcn++-bm": Variant("stgcn++", features=("bm",)),
-    "stgcn++-openpose-b": Variant("stgcn++", layout="openpose", features=("b",)),
+    "stgcn++-openpose-bm": Variant("stgcn++", layout="openpose", features=("bm",)),
 }
 CONFIG = """
 default_scope = 'mmaction'

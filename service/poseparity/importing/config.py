@@ -39,7 +39,11 @@ def read_config(path: Path) -> TestConfig:
     if not path.is_file():
         raise ImportRefused(f"{path} is no file", fix="check the path of --recogniser-config")
     with tempfile.TemporaryDirectory(prefix="poseparity-config-") as folder:
-        content = _evaluate(path, Path(folder) / "answer.json")
+        return understood(path, _evaluate(path, Path(folder) / "answer.json"))
+
+
+def understood(path: Path, content: dict) -> TestConfig:
+    """What config_process.py wrote of a config, once it is clear what the model is tested with."""
     if problem := content.get("problem"):
         raise ImportRefused(f"{path.name}: {problem[0]}", fix=problem[1])
     if not isinstance(content["model"], dict):
