@@ -1,4 +1,4 @@
-"""The command line: run, env, serve, bundle."""
+"""The command line: run, compare, env, serve, bundle."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from .fetching import command as fetching
 from .importing import command as importing
 from .inputs import kind_of, parse_box, parse_size
 from .outputs import check_output
+from .parity import command as comparing
 from .settings import ROOT, Settings, load_settings
 from .trace import command as tracing
 
@@ -30,7 +31,7 @@ _LONGEST = 3  # stretches that the summary names; --json has more
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point of `poseparity`. Exit status: 0 done, 2 an error (one line, and one line on the fix)."""
+    """Entry point of `poseparity`. Exit status: 0 done, 1 `compare` found a difference, 2 an error (two lines)."""
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
@@ -59,6 +60,8 @@ def _parser() -> argparse.ArgumentParser:
                      help="run without the numerical pins, in the environment as it is: only to compare")  # fmt: skip
     tracing.add_options(run)
     run.set_defaults(command=_run)
+
+    comparing.add_parser(commands)
 
     env = commands.add_parser("env", help="show whether each numerical pin took effect")
     env.add_argument("--json", action="store_true", help="print the whole environment snapshot")

@@ -1,0 +1,1 @@
+"""What differs between two computations, and what explains it."""

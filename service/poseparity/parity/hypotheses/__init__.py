@@ -1,0 +1,1 @@
+"""What can explain a difference between two skeletons. Each looks at an alignment and names causes, or none."""

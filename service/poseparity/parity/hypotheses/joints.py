@@ -1,0 +1,91 @@
+"""Left and right exchanged, another order of the joints, joints left as zeros, and joints filled in."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...keypoints import CSV_NAMES
+from ..gaps import Gaps, find_gaps
+from ..result import PROVEN, Cause
+from .without import Subject
+
+_LISTED = 4
+_MOSTLY = 0.9  # the score of a filling that gives most of the values
+
+
+def explain_order(subject: Subject) -> list[Cause]:
+    """Which joint stands in which column; nothing where the header's order holds on both sides."""
+    order, causes = subject.found.order, []
+    if not order.complexity:
+        return []
+    without = subject.without_order()
+    evidence, score = subject.evidence(without), subject.score(without)
+    if order.swapped:
+        title = "left and right are swapped: B's left joints are A's right ones"
+        confirm = "compare the two programs' tables of joints; a mirrored image would show in x, and does not"
+        if any(subject.found.affine.model.mirrored):
+            confirm = "with the mirrored image this is how a flip is done properly: look for one on one side only"
+        causes.append(Cause("left-right-swapped", title, evidence, confirm, score))
+    if order.name:
+        moved = order.moved()
+        known = order.name != "unknown"
+        title = f"another joint order: {order.changed}'s columns hold {order.name}" if known else (
+            f"another joint order: {len(moved)} of B's columns hold another joint of A, in no order known here"
+        )  # fmt: skip
+        listed = [f"{column} holds {joint}" for column, joint in list(moved.items())[: 17 if not known else _LISTED]]
+        confirm = "compare the joint names that each program writes with the order in which it writes the values"
+        named = {"columns of B": ", ".join(listed)} if not known else {}
+        causes.append(Cause("joint-order", title, {**named, **evidence}, confirm, score))
+    return causes
+
+
+def explain_gaps(subject: Subject) -> tuple[list[Cause], list[Gaps]]:
+    """Joints that one side lacks and the other has, and what was found about them."""
+    gaps = find_gaps(subject.found, subject.a, subject.b)
+    return [_gap_cause(subject, gap) for gap in gaps], gaps
+
+
+def _gap_cause(subject: Subject, gap: Gaps) -> Cause:
+    evidence = {
+        f"joints that {gap.lacking} lacks": f"{gap.count} of {gap.joints.size}",
+        "by joint": _by_joint(gap.joints, subject.found.order.joints if gap.lacking == "A" else np.arange(17)),
+    }
+    if gap.moved_zeros:
+        title = f"missing joints of {gap.having} were moved with the others: they are no longer 0,0"
+        confirm = "leave joints that are 0,0,0 out of every change of coordinates"
+        return Cause("zeros-moved", title, evidence, confirm, PROVEN)
+    if not gap.methods:
+        title = f"{gap.lacking} has joints left as zeros where {gap.having} has values"
+        evidence["how they were filled"] = "by no method known here: they were seen, or filled in another way"
+        confirm = f"look at those frames of {gap.lacking}: threshold of the pose program, its crop, its network's size"
+        return Cause("missing-joints", title, evidence, confirm, PROVEN)
+    title = (
+        f"{gap.having} was interpolated{_one_sided(gap)}, {gap.lacking} was not: its missing joints are left as zeros"
+    )
+    evidence |= _filling(gap) | {"which gives": f"{gap.matched} of {gap.count} values"}
+    confirm = f"interpolate {gap.lacking} as well, or compare before interpolation"
+    return Cause("interpolated", title, evidence, confirm, PROVEN if gap.matched == gap.count else _MOSTLY)
+
+
+def _one_sided(gap: Gaps) -> str:
+    ends = gap.agreed("leading"), gap.agreed("trailing")
+    return {(False, True): " forward only", (True, False): " backward only"}.get(ends, "")
+
+
+def _filling(gap: Gaps) -> dict[str, str]:
+    """How the gaps were filled, as far as they show it."""
+    inside = {"linear": "linearly", "previous": "with the last seen value", "next": "with the next seen value"}
+    end = {True: "filled with the nearest value", False: "left as zeros"}
+    shown = {
+        "filled": inside.get(gap.agreed("inside")),
+        "gaps at the start": end.get(gap.agreed("leading")),
+        "at the end": end.get(gap.agreed("trailing")),
+    }
+    return {key: value for key, value in shown.items() if value}
+
+
+def _by_joint(joints: np.ndarray, names_of: np.ndarray) -> str:
+    counts = joints.sum(axis=0)
+    ranked = sorted(np.flatnonzero(counts), key=lambda column: -counts[column])
+    listed = ", ".join(f"{CSV_NAMES[names_of[column]]} {counts[column]}" for column in ranked[:_LISTED])
+    return listed + (", ..." if len(ranked) > _LISTED else "")
