@@ -16,6 +16,7 @@ from .timing import TimeMap
 _CAP = 0.1  # body sizes: what is further away is simply wrong, how far does not matter
 _NOISE = 1e-9
 _ON_ROW = 1e-6
+_COARSEST = 0.05  # body sizes: numbers with larger steps would be equal to almost anything
 SAME_SHARE = 0.5  # joints equal but for rounding, from which on two files are of one recording beyond doubt
 
 
@@ -59,7 +60,8 @@ class Alignment:
     @cached_property
     def off(self) -> np.ndarray:
         """Boolean (pairs, 17): common joints that lie further apart than rounding can explain."""
-        return self.common & (np.nan_to_num(self.residual) > self.reach)
+        reach = np.minimum(self.reach, _COARSEST * self.body)
+        return self.common & (np.nan_to_num(self.residual) > reach)
 
     @cached_property
     def same_share(self) -> float:

@@ -24,6 +24,8 @@ from .result import Cause, Comparison
 from .search import Search
 from .sides import Side
 
+_FEWEST = 20  # common joints: a map between fewer fits by chance
+
 
 def compare_skeletons(a: np.ndarray, b: np.ndarray) -> Comparison:
     """Compare two skeletons of which nothing but the numbers is known.
@@ -40,7 +42,7 @@ def compare_skeletons(a: np.ndarray, b: np.ndarray) -> Comparison:
         return Comparison("csv", "identical", "identical: every number of every joint is the same", sides)
     raw = as_they_stand(first, second)
     found = Search(first, second).best()
-    if found is None:
+    if found is None or (found.complexity and found.common.sum() < _FEWEST):
         return _not_explained(sides, raw, None, "no map between the two can be estimated: too few common joints")
     return _explained(first, second, sides, raw, found)
 
@@ -66,13 +68,12 @@ def _explained(a: Side, b: Side, sides: tuple[dict, dict], raw: dict, found: Ali
 
 
 def _causes(subject: Subject) -> tuple[list[Cause], Confidence]:
-    gaps, _ = explain_gaps(subject)
     confidence = compare_confidence(subject.found, subject.a, subject.b)
     causes = [
         *explain_time(subject),
         *explain_order(subject),
         *explain_coordinates(subject),
-        *gaps,
+        *explain_gaps(subject),
         *explain_rounding(subject),
         *explain_noise(subject),
         *explain_confidence(confidence),

@@ -15,6 +15,7 @@ from .timing import TimeMap
 
 _LOOK = 40  # pairs of moments on which a candidate is tried
 _GOOD = 0.006  # body sizes: with so little left on average, another frame rate is not looked for
+_PARTLY = 0.2  # of the joints equal but for rounding: the order of the joints is known then
 _SHIFTS, _CANDIDATES = 3, 12
 Candidate = tuple[TimeMap, JointOrder]
 
@@ -59,7 +60,7 @@ class Search:
             tried.append((found, candidate))
             if found.exact and sum(part.complexity for part in candidate) <= 1:
                 whole = align(self._a, self._b, *candidate)
-                if whole.exact and self._covers(whole.time):
+                if whole is not None and whole.exact and self._covers(whole.time):
                     return whole
         tried.sort(key=lambda entry: (round(entry[0].loss, 9), -len(entry[1][0].rows_a), entry[0].complexity))
         best = None
@@ -134,14 +135,16 @@ class Search:
             yield time, best.order
 
     def _paths(self, best: Alignment | None) -> Iterator[Candidate]:
+        if not timing.path_is_possible(self._a.frame_count, self._b.frame_count):
+            return
         for order in self._likely_orders(best):
             distances = timing.frame_distances(self._positions_a[:, order.joints], _positions(self._b))
-            found = timing.path(distances)
-            if found is not None:
-                yield found, order
+            yield timing.path(distances), order
 
     def _likely_orders(self, best: Alignment | None) -> list[JointOrder]:
         """The best one so far, the header's own, and that with left and right exchanged."""
+        if best is not None and best.same_share > _PARTLY:
+            return [best.order]
         orders = [] if best is None else [best.order]
         return orders + [order for order in self._orders[:2] if best is None or order is not best.order]
 

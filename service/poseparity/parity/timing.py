@@ -145,17 +145,17 @@ def without_repeats(repeats: np.ndarray) -> np.ndarray:
     return np.flatnonzero(~repeats)
 
 
-def path(distances: np.ndarray) -> TimeMap | None:
+def path_is_possible(frames_a: int, frames_b: int) -> bool:
+    """Whether `path` can tell something: one side has more frames, and neither has too many for it."""
+    return frames_a != frames_b and frames_a * frames_b <= _PATH_CELLS
+
+
+def path(distances: np.ndarray) -> TimeMap:
     """The cheapest way through A in which each frame of the shorter side is a later frame of the longer one.
 
     Args:
-        distances: (frames of A, frames of B).
-
-    Returns:
-        None where there are too many frames for this, or equally many.
+        distances: (frames of A, frames of B), where `path_is_possible`.
     """
-    if distances.size > _PATH_CELLS or distances.shape[0] == distances.shape[1]:
-        return None
     if distances.shape[0] < distances.shape[1]:
         turned = path(distances.T)
         return TimeMap("path", turned.rows_b, turned.rows_a)

@@ -39,10 +39,9 @@ def explain_order(subject: Subject) -> list[Cause]:
     return causes
 
 
-def explain_gaps(subject: Subject) -> tuple[list[Cause], list[Gaps]]:
-    """Joints that one side lacks and the other has, and what was found about them."""
-    gaps = find_gaps(subject.found, subject.a, subject.b)
-    return [_gap_cause(subject, gap) for gap in gaps], gaps
+def explain_gaps(subject: Subject) -> list[Cause]:
+    """Joints that one side lacks and the other has: left as zeros, filled in, or moved zeros."""
+    return [_gap_cause(subject, gap) for gap in find_gaps(subject.found, subject.a, subject.b)]
 
 
 def _gap_cause(subject: Subject, gap: Gaps) -> Cause:
