@@ -9,7 +9,8 @@ must be equal, which may differ, and what a difference does to results. Exit sta
 
 One file, standard library only, Python >= 3.8, Linux, macOS and Windows, so that it runs inside any environment that is
 to be judged. `poseparity` loads it too; the public names are those in `__all__`. Sections, in order: errors and files,
-machine, packages, pins, imported modules, the project's own files, snapshot, policy, comparison, report, command line.
+machine, packages, pins, imported modules, fingerprint, the project's own files, snapshot, policy, comparison, report,
+command line.
 """
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ import importlib
 import importlib.util
 import io
 import json
+import operator
 import os
 import platform
 import re
@@ -122,6 +124,8 @@ X86_FEATURES = ("sse4_2", "avx", "avx2", "fma", "f16c", "bmi2", "avx_vnni", "avx
 WINDOWS_FEATURES = {"sse4_2": 38, "avx": 39, "avx2": 40, "avx512f": 41}
 # What NumPy calls a feature that the operating system did not tell.
 NUMPY_FEATURES = {"sse4_2": "SSE42", "avx": "AVX", "avx2": "AVX2", "fma": "FMA3", "f16c": "F16C"}
+# Bits of CPUID by glibc's numbering (sys/platform/x86.h): leaf, register, bit.
+CPUID_BITS = {"avx2": (1, 1, 5), "fma": (0, 2, 12)}
 ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
 
@@ -245,12 +249,26 @@ def windows_cpu(is_present: Callable[[int], int], model: str) -> dict:
     return {"vendor": "unknown", "model": model, "features": features}
 
 
+def cpuid_features() -> dict[str, bool]:
+    """Features of CPUID_BITS that this process may use, as glibc (2.33 or later) found them; {} where it does not tell.
+
+    /proc/cpuinfo describes the host's processor, also to a program that runs on an emulated one.
+    """
+    leaf_of = getattr(ctypes.CDLL(None), "__x86_get_cpuid_feature_leaf", None)
+    if leaf_of is None:
+        return {}
+    leaf_of.restype, leaf_of.argtypes = ctypes.POINTER(ctypes.c_uint * 8), [ctypes.c_uint]
+    usable = {name: leaf_of(leaf).contents[4 + register] >> bit for name, (leaf, register, bit) in CPUID_BITS.items()}
+    return {name: bool(bits & 1) for name, bits in usable.items()}
+
+
 def describe_cpu() -> dict:
     """Vendor, model and features; a system that tells none of them gives "unknown" and no features."""
     unknown = {"vendor": "unknown", "model": platform.processor() or "unknown", "features": {}}
     system = platform.system()
     if system == "Linux":
-        return parse_proc_cpuinfo(read_text(Path("/proc/cpuinfo"), "the processor's description"))
+        cpu = parse_proc_cpuinfo(read_text(Path("/proc/cpuinfo"), "the processor's description"))
+        return {**cpu, "features": {**cpu["features"], **cpuid_features()}}
     if system == "Darwin":
         answer = subprocess.run(["sysctl", "machdep.cpu", "hw.optional"], capture_output=True, text=True, check=False)
         return parse_sysctl(answer.stdout)
@@ -847,6 +865,7 @@ def child_main() -> int:
     for name in request["modules"]:
         print(json.dumps({name: describe_module(name)}), file=answers, flush=True)
     print(json.dumps({"pins": probe_pins(request["pins"], environ, request["without"])}), file=answers, flush=True)
+    print(json.dumps({"fingerprint": take_fingerprint(request["without"])}), file=answers, flush=True)
     return 0
 
 
@@ -874,24 +893,32 @@ def parse_answers(stdout: str | bytes) -> list[dict]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
 
 
-def probe_in_child(pins: dict[str, str], environ: dict[str, str]) -> tuple[dict[str, dict], list[dict]]:
-    """Imports MODULES and probes the pins in child processes, so that a module that fails costs only itself."""
+class Probed(NamedTuple):
+    """What child processes found out: facts by module, by pin, and take_fingerprint()'s."""
+
+    modules: dict
+    pins: list
+    fingerprint: dict
+
+
+def probe_in_child(pins: dict[str, str], environ: dict[str, str]) -> Probed:
+    """Imports MODULES, probes the pins and takes the fingerprint; a module that fails costs only itself."""
     modules: dict[str, dict] = {}
     while True:
         waiting = [name for name in MODULES if name not in modules]
         failed = [name for name, facts in modules.items() if not facts["imported"]]
         answers, failure = run_child({"modules": waiting, "pins": pins, "without": failed}, environ)
-        for answer in answers:
-            modules.update({name: facts for name, facts in answer.items() if name != "pins"})
-        if failure is None:
-            return modules, answers[-1]["pins"]
+        found = {name: facts for answer in answers for name, facts in answer.items()}
+        modules.update({name: facts for name, facts in found.items() if name in MODULES})
         broken = next((name for name in waiting if name not in modules), None)
         if broken is None:
-            return modules, [failed_pin(name, pins[name], environ.get(name), failure) for name in pins]
+            failed_pins = [failed_pin(name, pins[name], environ.get(name), failure) for name in pins]
+            ended = {"skipped": f"the process that takes it failed: {failure}"}
+            return Probed(modules, found.get("pins", failed_pins), found.get("fingerprint", ended))
         modules[broken] = failed_module(failure)
 
 
-def failed_pin(name: str, wanted: str, value: str | None, failure: str) -> dict:
+def failed_pin(name: str, wanted: str, value: str | None, failure: str | None) -> dict:
     return {"name": name, "wanted": wanted, "set": value, "effective": None, "observed": False, "ok": False,
             "state": "not checked", "how": f"the check itself failed: {failure}"}
 
@@ -908,6 +935,226 @@ def add_origin(modules: dict[str, dict], groups: dict[str, list[Distribution]]) 
                 origin.setdefault(name, (item.name, row.path))
     return {name: {**facts, "package": origin.get(name, (None,))[0], "from_package": name in origin,
                    "file": origin[name][1] if name in origin else facts["file"]} for name, facts in modules.items()}
+
+
+# --- fingerprint -----------------------------------------------------------------------------------------------------
+
+# Neither versions nor the processor's name tell what code runs; its answers do. The operations are those that the
+# stages call, with their channels and fewer pixels, and none of SciPy's: no stage calls it. Inputs are hashes of
+# integers, because generators change between releases, and clips are carried, because encoders differ, too.
+FINGERPRINT_FORMAT = 1
+FAILURES = (ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
+            ValueError)
+# 64x48: five frames of H.264 (CABAC, B-frames, deblocking) and four of MPEG-4 part 2, as bare streams.
+CLIPS = {
+    "h264": (
+        "AAAAAWdkAAqsVBER6EAAAAMAQAAABQPEiUEYAAAAAWjoQ4ISyLAAAAFliIIAZ2xerwuwBCiPUYx5bD8C5IPd1tzmdzyRuZQ2PiWDtwJmtHXD"
+        "Iy1bj6MLBNuc4RUR9rX8TOIcSNs+bYqvk1z/Z2wuFE+noCZJxgiwrNQ2MdkH1K4RnB2D7Ic2xiSEH02LcUcLqg3f1YFbaj2SgUQeVUT7JK3s"
+        "QIv2PZXNHXCbxt6OQn1+GFRvjaEG37j0yj/jLkzdItaYjMru6LGD/JQYg3A3LTdQK8Q/f/mMUKjuYcD4wTdDjVpusRmFMzDkWH6L8GTwCrzm"
+        "/f1L13IdJSWjGHMAAAABQZoRbEZ/7JTXv/yjTK1TMBLVstYsQFU8roHrlKWbxOqbuBQ8FG+j3GBFXHZvBzqOzrCloMITQa7MDaz0nbhV+PH5"
+        "AKSWr9Ot7XFQhJmuR0Eb/iFGCj2PmWDhezEjulnpzqoDB/Kp5XV44DAhkQWvA2hWTCkgMi84hEsoRCgVb6gSq8S1v/LPGL8QAAAAAUGaJF+C"
+        "DJlMIz/4UYqAY7JOon/A0xCpsVc5TV8vrkqZkMuKlto3L1/iowhurJWLIwTZdbPcBka5eAOkeBzseqF75D8/RmAMMgp/k8kuG+Ae/uGHsq5Q"
+        "gQ7O1f/R4Qr7AOYLPfEAAAABAZ4yKkZ/99bkBP5D9HWGInWzdas1vjXodW2vRY6eBVXSzrvDFDYibYO75d2wyFIf0emD/ZSanptbqzv0+3CS"
+        "zR5z0/Fbmf323pDZwaB+nfpQghL8irJVOgoSAP8Gwp3vVSdSfBjIUDUhgAAAAAEBnjNqRX/3LSto83NsmR9w9B7XnPWTpiDgSEJq3dQboPZk"
+        "uN7VBt23ut4DEmt+Qmz2yenU/EYucx/tcgGyhzixwD3eSdA3iJ41O+CEj50BFX+VE3Y9gWVOurIO4Wq2SnweG/Lhpc1yuauG9CKZ"
+    ),
+    "mpeg4": (
+        "AAABsAEAAAG1iRMAAAEAAAABIADEjYgAVQIEBhRjAAABswAQBwAAAbYQxRs+eL+C4jDBDxgKNL2ospcNeqmn2yGBdNMFDxh5yk+Qyr5DzaoW"
+        "FvCynFnTTIdtd/T7ZKOU16mi0/8LzsyvC1taHmyWGECJx53QvAw+V4m00oMNrgLM0WnQY/QWgipPUQM6CcG3/FotbmGTYC0Y+9MiICgU2lU8"
+        "YbOfC89Radr9jgvmRwY7FJls3XnNeu9V4F1iRjvVASBazqiHm1z6GORwWEMC4L92OCRiQjbo8pXJhYqFgxDJydPw42jBYR8AxDwXEIYDL4Xj"
+        "DFIXAAABtlHihCmnHPx0ep4bEuDpwWQMAn494Agd71yuq3hZBcIVAEeAIO/PhZDDVHi59cp/acCkBAC59U+BmJQklwj0GMnQowYTnPAMCAIp"
+        "AqL/n243hVsMx+6PVl0OhZhwCz5eJdVF7BHHCsRyOk9JxzhhjUy+53zTAAABtlLChCqBgEccd1XPNnFEx4Uqny4Ajx8eK4w9X/7wogOgkqfT"
+        "3nvH5f8eOCkAoE+AI9Ay+47+/HoZhTEdDMMlb4+AHiUO1uHDwWQTIuPUMgQMwSYAQJaqYGTggCRkDhLq4MxJH0PBYBQJcCCPy8fKyXHCtih7"
+        "0Ve8aciCkzdOx8PD1WocAAABtlPihCyBgD9P0/OHlAMcChhYbx70f4ENVvAzvoZCyGMuAI8e+f+pPBSBYQPj08AUXhkpDMf+p0LQcwyEsfl2"
+        "D5UWi4feA6GYUzCIeAKDNwNBLg7h5XpwbI3xwUQMHOv8Gbv+oBAUQJAdPhkdBhL+rLlC5JY4UhQzhzw88pU4ddwqoy4M1R48Ph+afw=="
+    ),
+}
+# Name: kind of the input, its shape, width and height of the result, interpolation.
+RESIZES = {
+    "cubic.up.uint8": ("pixels", (92, 61, 3), (122, 184), "INTER_CUBIC"),
+    "cubic.up.float32": ("floats", (23, 16, 57), (128, 184), "INTER_CUBIC"),
+    "cubic.down.uint8": ("pixels", (200, 150, 3), (110, 147), "INTER_CUBIC"),
+    "area.down.uint8": ("pixels", (270, 200, 3), (136, 184), "INTER_AREA"),
+    "area.half.uint8": ("pixels", (240, 160, 3), (80, 120), "INTER_AREA"),
+    "area.down.float32": ("floats", (90, 70, 3), (46, 60), "INTER_AREA"),
+    "linear.up.uint8": ("pixels", (120, 90, 3), (160, 213), "INTER_LINEAR"),
+    "linear.down.uint8": ("pixels", (240, 427, 3), (320, 180), "INTER_LINEAR"),
+    "linear.down.float32": ("floats", (90, 70, 3), (46, 60), "INTER_LINEAR"),
+}
+# Name: shapes of the input and of the weights, options.
+CONVOLUTIONS = {
+    "3x3": ((1, 96, 23, 16), (96, 96, 3, 3), {"padding": 1}),
+    "3x3.stride2": ((1, 3, 64, 96), (24, 3, 3, 3), {"padding": 1, "stride": 2}),
+    "7x7": ((1, 185, 8, 8), (128, 185, 7, 7), {"padding": 3}),
+    "1x1": ((1, 128, 12, 16), (57, 128, 1, 1), {}),
+    "1x1.batch20": ((20, 16, 24, 17), (48, 16, 1, 1), {}),
+    "depthwise": ((1, 80, 20, 20), (80, 1, 3, 3), {"padding": 1, "groups": 80}),
+    "9x1": ((2, 64, 24, 17), (64, 64, 9, 1), {"padding": (4, 0)}),
+    "9x1.stride2": ((2, 32, 24, 17), (64, 32, 9, 1), {"padding": (4, 0), "stride": (2, 1)}),
+}
+
+
+class Inputs:
+    """Arrays that every machine and every release of NumPy makes alike: hashes of 1, 2, 3, ... in integers."""
+
+    def __init__(self, numpy: Any) -> None:
+        self.numpy = numpy
+
+    def hashes(self, shape: tuple, first: int) -> Any:
+        """uint64, each below 2**24, so that it is a float32 without rounding."""
+        numbers = self.numpy.arange(first, first + functools.reduce(operator.mul, shape), dtype=self.numpy.uint64)
+        mixed = numbers * self.numpy.uint64(0x9E3779B97F4A7C15)
+        mixed = (mixed ^ (mixed >> self.numpy.uint64(29))) * self.numpy.uint64(0xBF58476D1CE4E5B9)
+        return (mixed >> self.numpy.uint64(40)).reshape(shape)
+
+    def pixels(self, *shape: int) -> Any:
+        return (self.hashes(shape, 1) >> self.numpy.uint64(16)).astype(self.numpy.uint8)
+
+    def floats(self, *shape: int, first: int = 1) -> Any:
+        """float32 in [-0.5, 0.5); another `first` gives other numbers."""
+        scale, half = self.numpy.float32(2.0 ** -24), self.numpy.float32(0.5)
+        return self.hashes(shape, first).astype(self.numpy.float32) * scale - half
+
+    def doubles(self, *shape: int) -> Any:
+        """float64 with all of its bits in use, in (-167, 167)."""
+        return self.floats(*shape).astype(self.numpy.float64) * 1000 / 3
+
+
+def numpy_operations(numpy: Any, inputs: Inputs) -> dict[str, Callable[[], Any]]:
+    """What keypoint decoding, interpolation, trimming and normalisation compute with."""
+    floats, doubles = inputs.floats, inputs.doubles
+    return {
+        "sum.float32": lambda: floats(3000).sum(),
+        "sum.float64": lambda: doubles(3000).sum(),
+        "sum.axis": lambda: doubles(60, 17, 2).sum(axis=0),
+        "mean.float32": lambda: floats(60, 17, 2).mean(axis=1),
+        "median": lambda: numpy.median(doubles(301)),
+        "matmul.float32": lambda: floats(60, 34) @ floats(34, 60, first=99),
+        "dot.float64": lambda: numpy.dot(doubles(1001), doubles(1001)[::-1]),
+        "divide": lambda: doubles(60, 34) / 183.7,
+        "length": lambda: numpy.sqrt(numpy.square(doubles(60, 17)) + numpy.square(doubles(17, 60).T)),
+        "exp.float32": lambda: numpy.exp(floats(3000) * 20),
+        "exp.float64": lambda: numpy.exp(doubles(3000) / 10),
+        "interp": lambda: numpy.interp(numpy.linspace(0, 299, 1000), numpy.arange(300.0), doubles(300)),
+        "linspace": lambda: numpy.linspace(0, 299, 48 * 3 + 1),
+        "argsort": lambda: numpy.argsort(doubles(500), kind="stable"),
+        "float16": lambda: (doubles(1000) * 7).astype(numpy.float16),
+    }
+
+
+def cv2_operations(cv2: Any, inputs: Inputs) -> dict[str, Callable[[], Any]]:
+    """Decoding, and the resizing of frames, crops and heatmaps; on one thread, which the program sets and no pin."""
+    cv2.setNumThreads(1)
+    resizes = {f"resize.{name}": functools.partial(resized, cv2, inputs, *row) for name, row in RESIZES.items()}
+    clips = {f"VideoCapture.{name}": functools.partial(decoded, cv2, inputs, clip) for name, clip in CLIPS.items()}
+    return {
+        **resizes, **clips,
+        "cvtColor.bgr2rgb": lambda: cv2.cvtColor(inputs.pixels(48, 64, 3), cv2.COLOR_BGR2RGB),
+        "cvtColor.bgr2gray": lambda: cv2.cvtColor(inputs.pixels(48, 64, 3), cv2.COLOR_BGR2GRAY),
+        "cvtColor.yuv2bgr": lambda: cv2.cvtColor(inputs.pixels(72, 64), cv2.COLOR_YUV2BGR_I420),
+        "copyMakeBorder": lambda: cv2.copyMakeBorder(inputs.pixels(18, 32, 3), 7, 7, 0, 0, cv2.BORDER_CONSTANT,
+                                                     value=(114, 114, 114)),
+    }
+
+
+def resized(cv2: Any, inputs: Inputs, kind: str, shape: tuple, size: tuple, method: str) -> Any:
+    return cv2.resize(getattr(inputs, kind)(*shape), size, interpolation=getattr(cv2, method))
+
+
+def decoded(cv2: Any, inputs: Inputs, clip: str) -> Any:
+    """All frames of a clip, uint8 (frames, height, width, 3), opened as the stage `decode` opens a video."""
+    options = [cv2.CAP_PROP_HW_ACCELERATION, cv2.VIDEO_ACCELERATION_NONE, cv2.CAP_PROP_N_THREADS, 1]
+    frames = []
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "clip"
+        path.write_bytes(base64.b64decode(clip))
+        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
+        found, frame = capture.read()
+        while found:
+            frames.append(frame)
+            found, frame = capture.read()
+        capture.release()  # Windows removes no file that is open
+    return inputs.numpy.stack(frames)
+
+
+def torch_operations(torch: Any, inputs: Inputs) -> dict[str, Callable[[], Any]]:
+    """What the three networks are made of."""
+    functional = torch.nn.functional
+
+    def values(*shape: int, first: int = 1) -> Any:
+        return torch.from_numpy(inputs.floats(*shape, first=first))
+
+    def convolution(shape: tuple, weights: tuple, options: dict) -> Any:
+        return functional.conv2d(values(*shape), values(*weights, first=5), values(weights[0], first=9), **options)
+
+    def batch_norm(*shape: int) -> Any:
+        mean, scale, shift = (values(shape[1], first=first) for first in (3, 5, 7))
+        return functional.batch_norm(values(*shape), mean, values(shape[1]) + 0.75, scale, shift)
+
+    return {
+        **{f"conv2d.{name}": functools.partial(convolution, *row) for name, row in CONVOLUTIONS.items()},
+        "linear": lambda: functional.linear(values(1, 256), values(60, 256, first=5), values(60, first=9)),
+        "matmul": lambda: values(64, 100) @ values(100, 80, first=5),
+        "bmm": lambda: values(3, 24, 17) @ values(3, 17, 17, first=5),
+        "einsum.graph": lambda: torch.einsum("nkctv,kvw->nctw", values(2, 3, 16, 24, 17), values(3, 17, 17, first=5)),
+        "batch_norm.1d": lambda: batch_norm(2, 102, 48),
+        "batch_norm.2d": lambda: batch_norm(2, 64, 24, 17),
+        "relu": lambda: functional.relu(values(3000)),
+        "silu": lambda: functional.silu(values(3000) * 20),
+        "sigmoid": lambda: torch.sigmoid(values(3000) * 20),
+        "exp": lambda: torch.exp(values(3000) * 20),
+        "softmax.boxes": lambda: functional.softmax(values(1, 16, 4, 100) * 20, 1),
+        "softmax.scores": lambda: functional.softmax(values(1, 60) * 20, 1),
+        "max_pool2d.2": lambda: functional.max_pool2d(values(1, 64, 24, 16), 2),
+        "max_pool2d.5": lambda: functional.max_pool2d(values(1, 48, 10, 10), 5, 1, 2),
+        "avg_pool2d": lambda: functional.adaptive_avg_pool2d(values(2, 64, 12, 17), 1),
+        "mean": lambda: values(2, 10, 64).mean(1),
+        "sum": lambda: values(3000).sum(),
+        "interpolate.nearest": lambda: functional.interpolate(values(1, 80, 10, 10), scale_factor=2, mode="nearest"),
+        "cat": lambda: torch.cat([values(1, 38, 12, 16), values(1, 19, 12, 16), values(1, 128, 12, 16)], 1),
+        "argsort": lambda: torch.argsort(values(300), descending=True),
+        "sqrt": lambda: torch.sqrt(values(3000) + 1),  # differs between processors whatever is pinned: see parity.toml
+    }
+
+
+OPERATIONS = {"numpy": numpy_operations, "cv2": cv2_operations, "torch": torch_operations}
+
+
+def take_fingerprint(without: Iterable[str] = ()) -> dict:
+    """Digests of what the libraries in use answer here: {"format", "operations": {name: {"sha256"}}, "seconds"}.
+
+    An operation that fails has "error" in place of "sha256"; so has a library, under its own name, that cannot be
+    imported. Without NumPy, which makes the inputs, there is {"skipped": reason}.
+    """
+    numpy, started = library("numpy", without), time.monotonic()
+    if numpy is None:
+        return {"skipped": "numpy, which makes the inputs, cannot be imported"}
+    results = {}
+    for name, operations in OPERATIONS.items():
+        module = library(name, without)
+        if module is None:
+            results[name] = {"error": f"{name} cannot be imported"}
+            continue
+        failures = (*FAILURES, module.error) if name == "cv2" else FAILURES
+        for operation, call in operations(module, Inputs(numpy)).items():
+            results[f"{name}.{operation}"] = attempt(call, numpy, failures)
+    return {"format": FINGERPRINT_FORMAT, "operations": results, "seconds": round(time.monotonic() - started, 3)}
+
+
+def attempt(call: Callable[[], Any], numpy: Any, failures: tuple) -> dict:
+    """{"sha256"} over the result's type, shape and bytes, or {"error"} with the reason in one line."""
+    try:
+        array = numpy.asarray(call())
+    except failures as error:
+        return {"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
+    return {"sha256": hashlib.sha256(f"{array.dtype.str}|{array.shape}|".encode() + array.tobytes()).hexdigest()}
+
+
+def add_libraries(fingerprint: dict, modules: dict[str, dict]) -> dict:
+    """Adds to each operation the distribution that it belongs to; the module's name where no package installed it."""
+    operations = {name: {"library": modules[name.split(".")[0]]["package"] or name.split(".")[0], **facts}
+                  for name, facts in fingerprint.get("operations", {}).items()}
+    return {**fingerprint, "operations": operations} if operations else fingerprint
 
 
 # --- the project's own files -----------------------------------------------------------------------------------------
@@ -976,10 +1223,11 @@ def take_snapshot(root: Path | None = None, *, pins_file: Path | None = None, bu
                     "cv2_providers": cv2_providers(groups),
                     "bundle": describe_bundle(find_bundle(root) if bundle is None else Path(bundle)),
                     "code": describe_code(root), "locks": describe_locks(root)}
-        modules, probed = child.result()
-    snapshot["modules"] = add_origin(modules, groups)
-    snapshot["pins"] = describe_pins(pins_path, pins, probed, apply_pins)
-    seen_by_numpy = modules["numpy"]["build"].get("cpu_features", ())
+        probed = child.result()
+    snapshot["modules"] = add_origin(probed.modules, groups)
+    snapshot["pins"] = describe_pins(pins_path, pins, probed.pins, apply_pins)
+    snapshot["fingerprint"] = add_libraries(probed.fingerprint, snapshot["modules"])
+    seen_by_numpy = probed.modules["numpy"]["build"].get("cpu_features", ())
     snapshot["cpu"]["features"] = fill_unknown_features(snapshot["cpu"]["features"], seen_by_numpy)
     return {"kind": KIND, "format": FORMAT, "taken": describe_taking(started), **snapshot}
 
@@ -1005,7 +1253,7 @@ def load_snapshot(path: Path) -> dict:
 
 
 SECTIONS = ("interpreter", "os", "libc", "libm", "machine", "cpu", "packages", "cv2_providers", "modules", "pins",
-            "bundle", "code", "locks")
+            "fingerprint", "bundle", "code", "locks")
 
 
 def check_snapshot(snapshot: Any, source: str) -> dict:
@@ -1302,6 +1550,7 @@ ORDER = ("error", "tolerance", "allowed", "information", "implied")
 def compare_snapshots(reference: dict, current: dict, policy: Policy) -> list[dict]:
     """Findings, gravest first: {"path", "reference", "current", "verdict", "problem", "why", "effect"}.
 
+    Of those that are equally grave the fingerprint's come last: it shows what the others, the causes, do to results.
     `verdict` is "error", "tolerance" (results can be equal within a tolerance only), "allowed", "information" or
     "implied" (another build, say, where the version differs and was found already).
     """
@@ -1311,7 +1560,7 @@ def compare_snapshots(reference: dict, current: dict, policy: Policy) -> list[di
     for item in found:
         if item.pop("implied_by") in errors:
             item["verdict"] = "implied"
-    return sorted(found, key=lambda item: ORDER.index(item["verdict"]))
+    return sorted(found, key=lambda item: (ORDER.index(item["verdict"]), item["path"].startswith("fingerprint.")))
 
 
 def overall(findings: Iterable[dict]) -> str:
@@ -1324,6 +1573,7 @@ def overall(findings: Iterable[dict]) -> str:
 
 COLUMNS = ("fact", "local", "server", "verdict", "what it does to results")
 CELL_WIDTH = 36
+OPERATIONS_PATH = "fingerprint.operations."
 SUMMARIES = {
     "match": "match: the server's environment is the local one in all that changes results",
     "tolerance": "match within a tolerance: the two sides cannot give the same bits (see the rows marked tolerance)",
@@ -1381,9 +1631,32 @@ def render_table(findings: list[dict], width: int | None = None) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
+def operation_in(path: str) -> str:
+    """The operation ("torch.linear") that a finding is on; "" where it is on none."""
+    return re.sub(r"\.(sha256|error)$", "", path[len(OPERATIONS_PATH):]) if path.startswith(OPERATIONS_PATH) else ""
+
+
+def fold_operations(findings: list[dict]) -> list[dict]:
+    """The findings, with those on a library's operations as one row: they have one cause, and the row names them."""
+    rows: dict[Any, list] = {}
+    for item in findings:
+        module, _, operation = operation_in(item["path"]).partition(".")
+        key = (module, item["verdict"], item["effect"]) if operation else id(item)
+        rows.setdefault(key, []).append(item)
+    return [operations_row(key[0], group) if isinstance(key, tuple) else group[0] for key, group in rows.items()]
+
+
+def operations_row(module: str, findings: list[dict]) -> dict:
+    names = [operation_in(item["path"])[len(module) + 1:] for item in findings]
+    count = f"{len(names)} operation{'s differ' if len(names) > 1 else ' differs'}"
+    return {**findings[0], "path": f"fingerprint of {module}", "reference": "-", "current": count, "problem": "",
+            "effect": f"{findings[0]['effect']} ({', '.join(names)})"}
+
+
 def render(findings: list[dict], everything: bool, width: int | None) -> str:
     """The table of what differs, then one line that says what it comes to."""
     shown = [item for item in findings if everything or item["verdict"] not in ("information", "implied")]
+    shown = fold_operations(shown)
     counts = report(findings)["counts"]
     summary = f"{SUMMARIES[overall(findings)]} ({', '.join(f'{counts[verdict]} {verdict}' for verdict in ORDER)})"
     return render_table(shown, width) + "\n\n" + summary if shown else summary

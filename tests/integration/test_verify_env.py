@@ -13,6 +13,7 @@ import sys
 import venv
 from pathlib import Path
 
+import numpy
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -210,6 +211,45 @@ def test_what_start_up_files_print_does_not_disturb(environment):
     assert json.loads(path.read_text(encoding="utf-8"))["modules"]["numpy"]["error"] == "not installed"
 
 
+# --- the fingerprint ------------------------------------------------------------------------------------------------
+
+FAKE_CV2 = """
+import os
+__version__ = "4.12.0"
+class ipp:
+    useIPP = staticmethod(bool)
+    getIppVersion = staticmethod(str)
+getBuildInformation = getCPUFeaturesLine = str
+getNumThreads = int
+error = RuntimeError
+def getHardwareFeatureName(number): return ""
+def setNumThreads(count): os.abort()
+"""
+
+
+def test_without_numpy_there_is_no_fingerprint_and_the_snapshot_says_so(environment):
+    taken = environment.snapshot()
+    assert taken["fingerprint"] == {"skipped": "numpy, which makes the inputs, cannot be imported"}
+    findings = ve.compare_snapshots(taken, taken, ve.load_policy(ROOT / "lockfiles/parity.toml"))
+    assert "fingerprint.skipped" in {item["path"] for item in findings if item["verdict"] == "error"}
+
+
+def test_an_operation_that_ends_the_process_costs_the_fingerprint_and_nothing_else(environment):
+    """A cv2 that can be imported and crashes when it computes, beside the real NumPy."""
+    environment.install("opencv-python", "4.12.0.88", {"cv2/__init__.py": FAKE_CV2})
+    (environment.site / "numpy").symlink_to(Path(numpy.__file__).parent)
+    (environment.site / "numpy.libs").symlink_to(Path(numpy.__file__).parent.parent / "numpy.libs")
+    taken = environment.snapshot()
+    assert taken["fingerprint"] == {"skipped": "the process that takes it failed: ended by signal 6"}
+    assert [name for name in ("numpy", "cv2") if not taken["modules"][name]["imported"]] == []
+
+
+def test_a_library_that_cannot_be_imported_is_an_error_and_the_others_are_run():
+    operations = ve.take_fingerprint(without=("cv2",))["operations"]
+    assert operations["cv2"] == {"error": "cv2 cannot be imported"}
+    assert {name.split(".")[0] for name in operations if "sha256" in operations[name]} == {"numpy", "torch"}
+
+
 # --- the project's own files ----------------------------------------------------------------------------------------
 
 
@@ -285,6 +325,23 @@ def test_locked_environment_is_described_in_full(locked):
     assert taken["packages"]["torch"]["integrity"]["files"] > 5000
 
 
+def test_the_fingerprint_is_complete_and_names_each_operations_package(locked):
+    fingerprint = json.loads(locked.read_text(encoding="utf-8"))["fingerprint"]
+    assert [name for name, facts in fingerprint["operations"].items() if "sha256" not in facts] == []
+    packages = {"numpy": "numpy", "cv2": "opencv-python", "torch": "torch"}
+    assert {name: facts["library"] for name, facts in fingerprint["operations"].items()} == \
+        {name: packages[name.split(".")[0]] for name in fingerprint["operations"]}
+    digests = [facts["sha256"] for facts in fingerprint["operations"].values()]
+    assert len(digests) >= 40 and len(digests) == len(set(digests))
+
+
+def test_the_clips_are_decoded_to_pictures():
+    cv2 = importlib.import_module("cv2")
+    frames = {name: ve.decoded(cv2, ve.Inputs(numpy), clip) for name, clip in ve.CLIPS.items()}
+    assert {name: clip.shape for name, clip in frames.items()} == {"h264": (5, 48, 64, 3), "mpeg4": (4, 48, 64, 3)}
+    assert all(clip.std() > 50 and (clip[0] != clip[1]).any() for clip in frames.values())
+
+
 def test_every_pin_that_can_be_observed_took_effect(locked):
     pins = json.loads(locked.read_text(encoding="utf-8"))["pins"]["by_name"]
     assert {name: pin["state"] for name, pin in pins.items() if not pin["ok"]} == {}
@@ -304,6 +361,7 @@ def test_a_shell_without_pins_is_a_mismatch_that_names_them(locked):
     assert answer.returncode == 1
     wrong = {item["path"] for item in json.loads(answer.stdout)["findings"] if item["verdict"] == "error"}
     assert {f"pins.by_name.{name}.state" for name in ve.read_pins(PINS)} <= wrong
+    assert {"fingerprint.operations.torch.linear.sha256", "fingerprint.operations.torch.matmul.sha256"} <= wrong
 
 
 WRONG_VALUES = {

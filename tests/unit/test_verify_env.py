@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import hashlib
 import importlib.util
 import json
 import re
@@ -12,6 +13,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,10 @@ def module(version: str, name: str, **build) -> dict:
             "from_package": True, "build": build}
 
 
+def operation(library: str, sha256: str) -> dict:
+    return {"library": library, "sha256": sha256}
+
+
 @pytest.fixture
 def snapshot() -> dict:
     """A snapshot, shortened by hand, of what the real one holds in each section."""
@@ -61,6 +67,10 @@ def snapshot() -> dict:
         "modules": {"numpy": module("1.24.3", "numpy", cpu_dispatch=["AVX2"]),
                     "cv2": module("4.12.0", "opencv-python", ipp=False)},
         "pins": {"found": True, "sha256": "s", "source": "environment", "by_name": {"OMP_NUM_THREADS": pin}},
+        "fingerprint": {"format": ve.FINGERPRINT_FORMAT, "seconds": 0.1, "operations": {
+            "cv2.resize.cubic": operation("opencv-python", "r"), "torch.linear": operation("torch", "l"),
+            "torch.matmul": operation("torch", "m"), "torch.sqrt": operation("torch", "s"),
+            "numpy.sum": operation("numpy", "n")}},
         "bundle": {"path": "/b", "digest": "d", "files": {"weights/pose.safetensors": "h1", "bundle.toml": "h2"}},
         "code": {"digest": "c", "files": 9}, "locks": {"lockfiles/cpu.lock": "l"},
     }
@@ -230,6 +240,10 @@ def test_equal_snapshots_match(compare):
     ("bundle", None, ["bundle"]),
     ("code.digest", "other", ["code.digest"]),
     ("pins.by_name.OMP_NUM_THREADS.wanted", "2", ["pins.by_name.OMP_NUM_THREADS.wanted"]),
+    ("fingerprint.format", 2, ["fingerprint.format"]),
+    ("fingerprint.operations:numpy.sum", operation("numpy", "x"), ["fingerprint.operations.numpy.sum.sha256"]),
+    ("fingerprint.operations:cv2", {"library": "cv2", "error": "cv2 cannot be imported"},
+     ["fingerprint.operations.cv2", "fingerprint.operations.cv2.error"]),
     ("interpreter.implementation", "PyPy", ["interpreter.implementation"]),
 ])
 def test_differences_that_matter_are_mismatches(compare, path, value, errors):
@@ -263,6 +277,8 @@ def test_differences_that_may_be_are_shown_and_match(compare, path, value):
     ("packages.numpy.duplicates", ["1.26.4"], "packages.numpy.duplicates"),
     ("modules.cv2.imported", False, "modules.cv2.imported"),
     ("modules.cv2.from_package", False, "modules.cv2.from_package"),
+    ("fingerprint", {"skipped": "numpy cannot be imported"}, "fingerprint.skipped"),
+    ("fingerprint.operations:numpy.sum", {"library": "numpy", "error": "E"}, "fingerprint.operations.numpy.sum.error"),
 ])
 def test_what_must_be_so_is_a_mismatch_even_where_both_sides_agree(compare, path, value, both_errors):
     assert by_verdict(compare(put(path, value), both=True), "error") == [both_errors]
@@ -271,6 +287,8 @@ def test_what_must_be_so_is_a_mismatch_even_where_both_sides_agree(compare, path
 
 @pytest.mark.parametrize(("path", "value"), [
     ("locks", {}), ("pins.source", "applied"), ("service", {"version": "0.1.0", "pins": []}), ("taken.host", "server"),
+    ("fingerprint.seconds", 9), ("fingerprint.operations:torch.sqrt", operation("torch", "x")),
+    ("fingerprint.operations:cv2.resize.cubic", operation("opencv-contrib-python", "r")),
 ])
 def test_differences_that_say_nothing_are_not_shown(compare, path, value):
     findings = compare(put(path, value))
@@ -306,8 +324,8 @@ def test_an_allowed_difference_implies_nothing(compare):
 
 
 def test_a_fact_without_a_rule_is_a_mismatch_even_where_both_sides_agree(compare):
-    findings = compare(put("fingerprint", {"resize": "aa"}), both=True)
-    assert by_verdict(findings, "error") == ["fingerprint.resize"]
+    findings = compare(put("graphics", {"driver": "aa"}), both=True)
+    assert by_verdict(findings, "error") == ["graphics.driver"]
     assert findings[0]["problem"] == "no rule"
 
 
@@ -373,6 +391,70 @@ def test_another_architecture_needs_no_avx2(compare):
     assert by_verdict(compare(change), "error") == []
 
 
+OTHER_ANSWERS = ("torch.linear", "torch.matmul", "cv2.resize.cubic")
+
+
+def answer_otherwise(snapshot: dict) -> None:
+    for name in OTHER_ANSWERS:
+        snapshot["fingerprint"]["operations"][name]["sha256"] += " of another code path"
+
+
+def operations_by_verdict(findings: list[dict], verdict: str) -> set[str]:
+    return {ve.operation_in(path) for path in by_verdict(findings, verdict) if path.startswith("fingerprint.")}
+
+
+def test_with_equal_versions_an_operation_that_answers_otherwise_is_a_mismatch(compare):
+    findings = compare(answer_otherwise)
+    assert operations_by_verdict(findings, "error") == set(OTHER_ANSWERS)
+    assert all("With equal versions: another code path" in item["effect"] for item in findings)
+
+
+def test_with_another_version_it_is_a_mismatch_too_and_the_version_comes_first(compare):
+    def change(snapshot):
+        answer_otherwise(snapshot)
+        put("packages.opencv-python.version", "4.11.0.86")(snapshot)
+        put("modules.cv2.version", "4.11.0")(snapshot)
+
+    paths = by_verdict(compare(change), "error")
+    assert paths[:2] == ["modules.cv2.version", "packages.opencv-python.version"]
+    (resize,) = [item for item in compare(change) if "resize" in item["path"]]
+    assert "another version" in resize["effect"] and resize["path"] in paths[2:]
+
+
+@pytest.mark.parametrize(("path", "value"), [("os.system", "Windows"), ("machine.architecture", "aarch64")])
+def test_on_another_system_or_architecture_operations_are_equal_within_a_tolerance_only(compare, path, value):
+    def change(snapshot):
+        answer_otherwise(snapshot)
+        put(path, value)(snapshot)
+
+    findings = compare(change)
+    assert by_verdict(findings, "error") == []
+    assert operations_by_verdict(findings, "tolerance") == set(OTHER_ANSWERS)
+    assert ve.overall(findings) == "tolerance"
+
+
+def test_pytorch_for_a_gpu_may_answer_otherwise_on_the_cpu_and_opencv_may_not(snapshot, policy):
+    put("packages.torch", package("2.13.0+cpu"))(snapshot)
+    put("modules.torch", module("2.13.0+cpu", "torch"))(snapshot)
+    server = copy.deepcopy(snapshot)
+    put("packages.torch", package("2.13.0"))(server)
+    put("modules.torch", module("2.13.0", "torch"))(server)
+    answer_otherwise(server)
+    findings = ve.compare_snapshots(snapshot, server, policy)
+    assert operations_by_verdict(findings, "tolerance") == {"torch.linear", "torch.matmul"}
+    assert operations_by_verdict(findings, "error") == {"cv2.resize.cubic"}
+
+
+@pytest.mark.parametrize("skipped_here", [True, False])
+def test_a_fingerprint_on_one_side_only_is_a_mismatch_with_the_reason(snapshot, policy, skipped_here):
+    other = copy.deepcopy(snapshot)
+    put("fingerprint", {"skipped": "the process ended"})(other)
+    sides = (other, snapshot) if skipped_here else (snapshot, other)
+    findings = ve.compare_snapshots(*sides, policy)
+    assert "fingerprint.skipped" in by_verdict(findings, "error")
+    assert "the process ended" in ve.render(findings, False, None)
+
+
 def test_excepted_items_of_a_list_do_not_count(compare):
     known = ["decord-0.6.0.dist-info/top_level.txt", "../../../bin/flask"]
     assert compare(put("packages.rich.integrity.modified", known), both=True) == []
@@ -417,6 +499,19 @@ def test_table_shows_short_lists_in_full_and_of_long_ones_what_the_other_side_la
 def test_table_shows_versions_of_packages_that_one_side_lacks(compare):
     row = ve.render(compare(put("packages.torch", package("2.13.0"))), False, None).splitlines()[1]
     assert row.split()[1:4] == ["absent", "2.13.0", "MISMATCH"]
+
+
+def test_table_has_one_row_for_the_operations_of_a_library_after_their_causes(compare):
+    def change(snapshot):
+        answer_otherwise(snapshot)
+        put("pins.by_name.OMP_NUM_THREADS.state", "not set")(snapshot)
+
+    _, pin, resize, products, _, summary = ve.render(compare(change), False, None).splitlines()
+    assert pin.startswith("pins.by_name.OMP_NUM_THREADS.state ")
+    assert re.split(r"\s{2,}", resize)[:4] == ["fingerprint of cv2", "-", "1 operation differs", "MISMATCH"]
+    assert re.split(r"\s{2,}", products)[:4] == ["fingerprint of torch", "-", "2 operations differ", "MISMATCH"]
+    assert resize.endswith("(resize.cubic)") and products.endswith("(linear, matmul)")
+    assert summary.startswith("mismatch: ") and "4 error" in summary
 
 
 def test_information_is_shown_on_request_only(compare):
@@ -543,6 +638,50 @@ def test_windows_processor_says_what_is_unknown_and_numpy_fills_it_in():
 def test_distribution():
     assert ve.parse_os_release(OS_RELEASE) == {"PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)", "ID": "debian",
                                                "VERSION_ID": "12"}
+
+
+def test_cpuid_agrees_with_the_system_where_glibc_tells_it():
+    """On this machine; on an emulated processor they differ: see tests/integration/test_emulated_cpus.py."""
+    features = ve.parse_proc_cpuinfo(Path("/proc/cpuinfo").read_text(encoding="utf-8"))["features"]
+    told = ve.cpuid_features()
+    assert set(told) in (set(ve.CPUID_BITS), set())
+    assert told == {name: features[name] for name in told}
+
+
+# --- the fingerprint ------------------------------------------------------------------------------------------------
+
+
+def hash_by_hand(number: int) -> int:
+    """What Inputs.hashes() makes of a number, in Python's own integers."""
+    mask = 2**64 - 1
+    mixed = number * 0x9E3779B97F4A7C15 & mask
+    mixed = (mixed ^ mixed >> 29) * 0xBF58476D1CE4E5B9 & mask
+    return mixed >> 40
+
+
+def test_inputs_are_integers_hashes_and_exact():
+    inputs = ve.Inputs(numpy)
+    by_hand = [hash_by_hand(number) for number in range(5, 65)]
+    assert inputs.hashes((3, 4, 5), 5).ravel().tolist() == by_hand
+    assert inputs.floats(3, 4, 5, first=5).ravel().tolist() == [value / 2**24 - 0.5 for value in by_hand]
+    assert inputs.pixels(60).tolist() == [hash_by_hand(number) >> 16 for number in range(1, 61)]
+    assert inputs.floats(2).dtype == numpy.float32 and inputs.doubles(2).dtype == numpy.float64
+
+
+def test_a_digest_covers_type_shape_and_bytes():
+    array = numpy.arange(6, dtype=numpy.float32)
+    others = [array.astype(numpy.float64), array.reshape(2, 3), array.reshape(3, 2), -array]
+    digests = {ve.attempt(lambda value=value: value, numpy, ())["sha256"] for value in [array, *others]}
+    assert len(digests) == 5
+    expected = hashlib.sha256(b"<f4|(6,)|" + array.tobytes()).hexdigest()
+    assert ve.attempt(lambda: array, numpy, ()) == {"sha256": expected}
+
+
+def test_an_operation_that_fails_records_its_error_in_one_line():
+    def fails():
+        raise RuntimeError("no\n  such kernel")
+
+    assert ve.attempt(fails, numpy, ve.FAILURES) == {"error": "RuntimeError: no such kernel"}
 
 
 # --- installed packages ---------------------------------------------------------------------------------------------
