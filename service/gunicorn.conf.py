@@ -9,7 +9,7 @@ import os
 import sys
 
 from poseparity.errors import PoseParityError
-from poseparity.numerics import unset_pins
+from poseparity.numerics import require_processor, unset_pins
 from poseparity.settings import load_settings
 from poseparity.web.logs import logging_config
 
@@ -47,7 +47,15 @@ logging.captureWarnings(True)
 
 
 def on_starting(server):
-    """Refuse to start without the numerical pins: they act when a library loads, so it is too late to set them here."""
+    """Refuse to start on a processor that the pins do not fit, and without them.
+
+    They act when a library loads, so it is too late to set them here.
+    """
+    try:
+        require_processor()
+    except PoseParityError as error:
+        server.log.critical("%s; fix: %s", error, error.fix)
+        sys.exit(1)
     absent = unset_pins(os.environ)
     if absent:
         wanted = " ".join(f"{name}={value!r}" for name, value in absent.items())

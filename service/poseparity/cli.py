@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import numerics, skeleton_csv
+from . import numerics
 from .errors import OutputError, PoseParityError, TooManyMissingJoints
 from .fetching import command as fetching
 from .importing import command as importing
-from .inputs import kind_of, parse_box, parse_size
 from .outputs import check_output
 from .parity import command as comparing
 from .settings import ROOT, Settings, load_settings
@@ -34,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry point of `poseparity`. Exit status: 0 done, 1 `compare` found a difference, 2 an error (two lines)."""
     options = _parser().parse_args(arguments)
     try:
+        numerics.require_processor()  # nothing above loads NumPy, whose pinned kernels would end the process there
         return options.command(options)
     except PoseParityError as error:
         print(f"poseparity: {error}\n  fix: {error.fix}", file=sys.stderr)
@@ -85,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from .inputs import kind_of, parse_box, parse_size
+
     if options.unpinned:
         print(_UNPINNED, file=sys.stderr)
     else:
@@ -143,6 +145,8 @@ def _write_result(options: argparse.Namespace, result: PipelineResult) -> None:
 
 def _write_skeleton(options: argparse.Namespace, skeleton: Skeleton, kept: Skeleton | None, caption: str) -> None:
     if options.csv:
+        from . import skeleton_csv
+
         options.csv.write_bytes(skeleton_csv.write(skeleton.keypoints))
     if options.plot:
         from .pictures.plot import write_plot

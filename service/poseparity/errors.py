@@ -15,6 +15,7 @@ PoseParityError
 │   └── ImportRefused     500  what another program wrote cannot become a bundle
 ├── FetchError            500  a file of a named bundle cannot be fetched, or is not the one expected
 ├── PinError              500  a numerical pin did not take effect
+├── ProcessorError        500  the processor lacks instructions that the pins choose
 └── SettingsError         500  a setting has an unusable value
 
 Each carries a stable `code` for programs, one line that says what was found and what was expected, and a `fix`.
@@ -125,6 +126,10 @@ class FetchError(PoseParityError):
 
 class PinError(PoseParityError):
     code = "pin-not-in-effect"
+
+
+class ProcessorError(PoseParityError):
+    code = "unsupported-processor"
 
 
 class SettingsError(PoseParityError):

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .environment import verify_env
-from .errors import PinError
+from .errors import PinError, ProcessorError
 from .settings import ROOT
 
 PINS_FILE = ROOT / "lockfiles/numerics.env"
 SEED = 42
+REQUIRED_FEATURES = ("avx2", "fma")
 _RESTARTED = "POSEPARITY_RESTARTED"
 
 # Two libraries say at every start that a pin switches off what this CPU lacks, or that it was obeyed. `enforce` knows
@@ -40,6 +41,27 @@ def read_pins(path: Path = PINS_FILE) -> dict[str, str]:
         return script.read_pins(path)
     except script.VerifyError as error:
         raise PinError(str(error), fix="restore the file from the release: it lists the numerical pins") from error
+
+
+def require_processor() -> None:
+    """Refuse a processor on which the pins would choose instructions that it lacks: call it before NumPy is loaded.
+
+    A processor of another architecture runs other code and is not refused: its results hold within a tolerance.
+
+    Raises:
+        ProcessorError: it has no AVX2 or no FMA.
+    """
+    cpu = verify_env().describe_cpu()
+    missing = [name for name in REQUIRED_FEATURES if cpu["features"].get(name) is False]
+    if missing:
+        names = " and ".join(name.upper() for name in missing)
+        raise ProcessorError(
+            f"the processor ({cpu['model']}) lacks {names}: the pins run AVX2 and FMA code on every machine, "
+            "so that results are equal bit for bit",
+            fix="use a processor from Intel's Haswell (2013) or AMD's Excavator (2015) on; let a virtual machine see "
+            'the host\'s processor (model "host")',
+            details={"processor": cpu["model"], "missing": missing},
+        )
 
 
 def unset_pins(environment: Mapping[str, str]) -> dict[str, str]:
@@ -105,8 +127,10 @@ def enforce() -> list[dict]:
         One dict a pin: name, wanted, set, effective, ok, how.
 
     Raises:
+        ProcessorError: see `require_processor`.
         PinError: names the first pin that did not take effect.
     """
+    require_processor()
     pins = verify_env().probe_pins(read_pins())
     for pin in pins:
         if not pin["ok"]:
