@@ -13,6 +13,26 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO_BUNDLE = ROOT / "service/bundles/demo"
 
 
+_FIGURES = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config) -> None:
+    config.stash[_FIGURES] = []
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    if config.stash[_FIGURES]:
+        terminalreporter.section("measured")
+        for line in config.stash[_FIGURES]:
+            terminalreporter.line(line)
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig) -> list[str]:
+    """Lines that a test adds are printed at the end of the run: what was measured, whether it passed or not."""
+    return pytestconfig.stash[_FIGURES]
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real inputs, which are no part of the project."""
