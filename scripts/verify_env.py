@@ -945,28 +945,42 @@ def add_origin(modules: dict[str, dict], groups: dict[str, list[Distribution]]) 
 FINGERPRINT_FORMAT = 1
 FAILURES = (ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
             ValueError)
-# 64x48: five frames of H.264 (CABAC, B-frames, deblocking) and four of MPEG-4 part 2, as bare streams.
+# 64x48: five frames of H.264 (CABAC, B-frames, deblocking) and four of MPEG-4 part 2, in Matroska: a container that the
+# stage `decode` reads, whose restriction of formats a child process inherits.
 CLIPS = {
     "h264": (
-        "AAAAAWdkAAqsVBER6EAAAAMAQAAABQPEiUEYAAAAAWjoQ4ISyLAAAAFliIIAZ2xerwuwBCiPUYx5bD8C5IPd1tzmdzyRuZQ2PiWDtwJmtHXD"
-        "Iy1bj6MLBNuc4RUR9rX8TOIcSNs+bYqvk1z/Z2wuFE+noCZJxgiwrNQ2MdkH1K4RnB2D7Ic2xiSEH02LcUcLqg3f1YFbaj2SgUQeVUT7JK3s"
-        "QIv2PZXNHXCbxt6OQn1+GFRvjaEG37j0yj/jLkzdItaYjMru6LGD/JQYg3A3LTdQK8Q/f/mMUKjuYcD4wTdDjVpusRmFMzDkWH6L8GTwCrzm"
-        "/f1L13IdJSWjGHMAAAABQZoRbEZ/7JTXv/yjTK1TMBLVstYsQFU8roHrlKWbxOqbuBQ8FG+j3GBFXHZvBzqOzrCloMITQa7MDaz0nbhV+PH5"
-        "AKSWr9Ot7XFQhJmuR0Eb/iFGCj2PmWDhezEjulnpzqoDB/Kp5XV44DAhkQWvA2hWTCkgMi84hEsoRCgVb6gSq8S1v/LPGL8QAAAAAUGaJF+C"
-        "DJlMIz/4UYqAY7JOon/A0xCpsVc5TV8vrkqZkMuKlto3L1/iowhurJWLIwTZdbPcBka5eAOkeBzseqF75D8/RmAMMgp/k8kuG+Ae/uGHsq5Q"
-        "gQ7O1f/R4Qr7AOYLPfEAAAABAZ4yKkZ/99bkBP5D9HWGInWzdas1vjXodW2vRY6eBVXSzrvDFDYibYO75d2wyFIf0emD/ZSanptbqzv0+3CS"
-        "zR5z0/Fbmf323pDZwaB+nfpQghL8irJVOgoSAP8Gwp3vVSdSfBjIUDUhgAAAAAEBnjNqRX/3LSto83NsmR9w9B7XnPWTpiDgSEJq3dQboPZk"
-        "uN7VBt23ut4DEmt+Qmz2yenU/EYucx/tcgGyhzixwD3eSdA3iJ41O+CEj50BFX+VE3Y9gWVOurIO4Wq2SnweG/Lhpc1yuauG9CKZ"
+        "GkXfo6NChoEBQveBAULygQRC84EIQoKIbWF0cm9za2FCh4EEQoWBAhhTgGcBAAAAAAAEkRFNm3TAv4TEydAwTbuLU6uEFUmpZlOsgaFNu4tT"
+        "q4QWVK5rU6yBzE27jFOrhBJUw2dTrIIBY027jFOrhBxTu2tTrIIEdewBAAAAAAAAUwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFUmpZqa/hIOwGlEq17GDD0JATYCETGF2ZldBhExh"
+        "dmZEiYhAf0AAAAAAABZUrmtAkb+EuRVwlq4BAAAAAAAAgteBAXPFiAAAAAAAAAABnIEAIrWcg3VuZIiBAIaPVl9NUEVHNC9JU08vQVZDg4EB"
+        "I+ODhAX14QDgirCBQLqBMFSygQRV7oEA7AEAAAAAAAACAABjoq0BZAAK/+EAF2dkAAqsVBER6EAAAAMAQAAABQPEiUEYAQAHaOhDghLIsP34"
+        "+AASVMNnu7+EFeGil3NzsmPAi2PFiAAAAAAAAAABZ8ihRaOIRFVSQVRJT05Eh5MwMDowMDowMC41MDAwMDAwMDAAH0O2dULMv4Sm6RQq54EA"
+        "o0DbgQAAgAAAANNliIIAZ2xerwuwBCiPUYx5bD8C5IPd1tzmdzyRuZQ2PiWDtwJmtHXDIy1bj6MLBNuc4RUR9rX8TOIcSNs+bYqvk1z/Z2sH"
+        "8T6eZvnzUWFZqGxjshQZ0/91o/QJDm2MSQg+mxbijhdUG7+rArbUeyUCiDyqifaec9iBTKegZdo64TeNvRyPlLkZ9U1G0INv3HplVBtKrvmY"
+        "rtMRmV3dFjB/koMQbgblln79D0OKveZhJq7cYNwPiI0igYdAYJIvE5R2t5rlobZwsbqVQ/25Z3mUpGGBo0CRgQBkAAAAAIlBmhFsRn/slNe/"
+        "/KNMrVMwEtWy1ixAVTyugeuUpZvE6pu4FDwUb6PcYEVcdmlR4BFGfO4oVtoAh8YVL+PojHiIicdY5nCuAWZt03wjD7eZ+U//oe71JD8lYRz+"
+        "y7NBmExFG02ZJfCjOon3tYwpiaEY24Jap9jLYdADfZWxj5Zq3KnlmT0p6lwyeKPogQGQAAAAAGBBmiRfggyZTCM/6ok1z6XCW2HlVev36l0B"
+        "0DF2LdW+DFT/rWrbRH+3yBYjnARyGVlnQSPAvDMnSs/Nk2TRDYrvtoOz0jFYbbhgW+56w1a5vC6N7RrYTcpSPlTNA3/Z/8Gj9oEAyAAAAABu"
+        "AZ4yKkZ//m+XdKygSz7K0ytjiiVNX1lqYd0A8L07PCqGiw9EhqUD9gZMup6rRVeDvlwq8HXw6fErxQbw184zB1gMd+vUZCaYC9YOXb/rQMj4"
+        "CIY9d2NXrbtPOCKQ8efMqo0d7zib7sN5XTIBi2Cj7YEBLAAAAABlAZ4zakV/9zEW7Jzc2yZHyNaPtec3wref1yOwP2YJNWjVZKLIaJ0fBeWJ"
+        "MyQCnNVxpO1LfTII4BR8pCyN5PmpKPMSPr7brzR27FYq8IjucAcupM2Lppf8459LJIosanyhI+wqzlMcU7trl7+EGB1OZ7uPs4EAt4r3gQHx"
+        "ggGj8IEJ"
     ),
     "mpeg4": (
-        "AAABsAEAAAG1iRMAAAEAAAABIADEjYgAVQIEBhRjAAABswAQBwAAAbYQxRs+eL+C4jDBDxgKNL2ospcNeqmn2yGBdNMFDxh5yk+Qyr5DzaoW"
-        "FvCynFnTTIdtd/T7ZKOU16mi0/8LzsyvC1taHmyWGECJx53QvAw+V4m00oMNrgLM0WnQY/QWgipPUQM6CcG3/FotbmGTYC0Y+9MiICgU2lU8"
-        "YbOfC89Radr9jgvmRwY7FJls3XnNeu9V4F1iRjvVASBazqiHm1z6GORwWEMC4L92OCRiQjbo8pXJhYqFgxDJydPw42jBYR8AxDwXEIYDL4Xj"
-        "DFIXAAABtlHihCmnHPx0ep4bEuDpwWQMAn494Agd71yuq3hZBcIVAEeAIO/PhZDDVHi59cp/acCkBAC59U+BmJQklwj0GMnQowYTnPAMCAIp"
-        "AqL/n243hVsMx+6PVl0OhZhwCz5eJdVF7BHHCsRyOk9JxzhhjUy+53zTAAABtlLChCqBgEccd1XPNnFEx4Uqny4Ajx8eK4w9X/7wogOgkqfT"
-        "3nvH5f8eOCkAoE+AI9Ay+47+/HoZhTEdDMMlb4+AHiUO1uHDwWQTIuPUMgQMwSYAQJaqYGTggCRkDhLq4MxJH0PBYBQJcCCPy8fKyXHCtih7"
-        "0Ve8aciCkzdOx8PD1WocAAABtlPihCyBgD9P0/OHlAMcChhYbx70f4ENVvAzvoZCyGMuAI8e+f+pPBSBYQPj08AUXhkpDMf+p0LQcwyEsfl2"
-        "D5UWi4feA6GYUzCIeAKDNwNBLg7h5XpwbI3xwUQMHOv8Gbv+oBAUQJAdPhkdBhL+rLlC5JY4UhQzhzw88pU4ddwqoy4M1R48Ph+afw=="
+        "GkXfo6NChoEBQveBAULygQRC84EIQoKIbWF0cm9za2FCh4EEQoWBAhhTgGcBAAAAAAAEOhFNm3TAv4QTXTlITbuLU6uEFUmpZlOsgaFNu4tT"
+        "q4QWVK5rU6yBzE27jFOrhBJUw2dTrIIBVU27jFOrhBxTu2tTrIIEHuwBAAAAAAAAUwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAFUmpZqa/hNWPkj0q17GDD0JATYCETGF2ZldBhExh"
+        "dmZEiYhAeQAAAAAAABZUrmtAg7+E8E0/W64BAAAAAAAAdNeBAXPFiAAAAAAAAAABnIEAIrWcg3VuZIiBAIaPVl9NUEVHNC9JU08vQVNQg4EB"
+        "I+ODhAX14QDgirCBQLqBMFSygQRV7oEA7AEAAAAAAAACAABjop8AAAGw8QAAAbWpEwAAAQAAAAEgCNSNCABVAgQGFDg/ElTDZ7u/hCuKYHhz"
+        "c7JjwItjxYgAAAAAAAAAAWfIoUWjiERVUkFUSU9ORIeTMDA6MDA6MDAuNDAwMDAwMDAwAB9DtnVCg7+EIT6K0eeBAKNA3IEAAIAAAAGzABAH"
+        "AAABthDFGz54v4LiMMEPGAo0vaiylw16qafbIYF00wUPGHnKT5DKvkPNqhYW8LKcWdNMh2139Ptko5TXqaLT/wvOzK8LW1oebJYYQInHndC8"
+        "DD5XibTSgw2uAszRadBj9BaCKk9RAzoJwbf8Wi1uYZNgLRj70yIgKBTaVTxhs58Lz1Fp2v2OC+ZHBjsUmWzdec1671XgXWJGO9UBIFrOqIeb"
+        "XPoY5HBYQwLgv3Y4JGJCNujylcmFioWDEMnJ0/DjaMFhHwDEPBcQhgMvheMMUhejQKKBAMgAAAABtlLijCmBlCH3n/PzzteEFWELGwzBgD4q"
+        "VKgyCmE4Wfr3HaeVqlVVmvl9OihD6e2WGx7UnwNi25xxmuTbfdMhwrU1sZTgOOjjLd4eCiaz8f51cJY+Bm4e9qlwUoWrH9efeDBD/g8+fEqj"
+        "t49FwU1DP/fY4fH/gFD8vV3/ssiUyAYJQ+peXnwstT6Op8eAojUmHhWt1P2202PYnDyj8YEAZAAAAAG2kcUSGsRAVCOPKaePDmAsBOC8DGHv"
+        "HggxQ9XVZ4VQKggCUDM488kFYKBLA0LhMQwPvdv9N14lgOBhwa4GHl4GapXdeIQJjuevSDg0dwHgJhiP891+opg+DGFfHSek456KuJAEYEQE"
+        "4bTzo0CAgQEsAAAAAbZTwowsgshN8/8+YYNBQzFnPH1UL1VvAzeFktqoAiHqf/KeCuAFQaVv1/DwkUDoZhaGtcJI/LsLlQzEr2/DMKb5yH3j"
+        "54N4fqlH4AQrMDxc6NQWglO+++6eCoFYWxzgYSarHyjvSTHCpyDg68pUqDr41TVBmGXi808cU7trl7+EZboOsruPs4EAt4r3gQHxggGV8IEJ"
     ),
 }
 # Name: kind of the input, its shape, width and height of the result, interpolation.
@@ -1142,12 +1156,13 @@ def take_fingerprint(without: Iterable[str] = ()) -> dict:
 
 
 def attempt(call: Callable[[], Any], numpy: Any, failures: tuple) -> dict:
-    """{"sha256"} over the result's type, shape and bytes, or {"error"} with the reason in one line."""
+    """{"sha256"} over TYPE|LENGTH,LENGTH,...| and the bytes of the result, or {"error"} with the reason in one line."""
     try:
         array = numpy.asarray(call())
     except failures as error:
         return {"error": " ".join(f"{type(error).__name__}: {error}".split())[:200]}
-    return {"sha256": hashlib.sha256(f"{array.dtype.str}|{array.shape}|".encode() + array.tobytes()).hexdigest()}
+    header = f"{array.dtype.str}|{','.join(map(str, array.shape))}|"
+    return {"sha256": hashlib.sha256(header.encode() + array.tobytes()).hexdigest()}
 
 
 def add_libraries(fingerprint: dict, modules: dict[str, dict]) -> dict:

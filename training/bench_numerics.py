@@ -122,7 +122,9 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 
 def _serve(connection: Connection, mode: Mode, settings: Settings, path: Path) -> None:
     """The process's side of a worker: ends when the other side closes."""
-    pipeline = _load(mode, settings)
+    from poseparity.startup import load_pipeline
+
+    pipeline = load_pipeline(settings, pinned=mode.pinned)
     while True:
         try:
             connection.recv()
@@ -130,24 +132,6 @@ def _serve(connection: Connection, mode: Mode, settings: Settings, path: Path) -
             return
         result = _answer(pipeline, path)
         connection.send((result.seconds, result.skeleton.keypoints, result.prediction.scores))
-
-
-def _load(mode: Mode, settings: Settings) -> Pipeline:
-    """The pipeline as the program loads it, or without its proof of the pins and with the threads of the mode."""
-    if mode.pinned:
-        from poseparity.startup import load_pipeline
-
-        return load_pipeline(settings)
-    import cv2
-    import torch
-
-    from poseparity.bundle import load_bundle
-    from poseparity.pipeline import Pipeline
-
-    pipeline = Pipeline(load_bundle(settings.bundle), max_frames=settings.max_frames, max_pixels=settings.max_pixels)
-    torch.set_num_threads(mode.threads)  # after the models: loading them limits both to one
-    cv2.setNumThreads(mode.threads)
-    return pipeline
 
 
 def _answer(pipeline: Pipeline, path: Path) -> PipelineResult:

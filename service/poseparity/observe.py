@@ -6,11 +6,12 @@ A stage that streams hands each item to an observer and forgets it; a trace is o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np  # the command line must not load it before it has looked at the processor
 
-Observe = Callable[[str, np.ndarray], None]
+Observe = Callable[[str, "np.ndarray"], None]
 
 
 def unobserved(name: str, value: np.ndarray) -> None:

@@ -162,6 +162,11 @@ def test_the_environment_is_a_snapshot_that_compare_reads(server, demo_bundle, t
     path.write_bytes(response.content)
     snapshot = verify_env().load_snapshot(path)
     assert snapshot["packages"]["numpy"]["version"] == np.__version__
+    # What the service's own modules set for themselves must not reach the operations.
+    alone = verify_env().take_fingerprint()["operations"]
+    assert {name: facts["sha256"] for name, facts in snapshot["fingerprint"]["operations"].items()} == {
+        name: facts["sha256"] for name, facts in alone.items()
+    }
     # It holds the moment when it was taken: an equal answer was not taken again.
     assert server.get("/v1/environment").json() == response.json()
 
