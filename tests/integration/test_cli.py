@@ -73,6 +73,13 @@ def test_errors_are_one_line_and_a_fix(tmp_path):
         assert "Traceback" not in done.stderr
 
 
+def test_env_prints_the_snapshot_with_the_fingerprint():
+    done = poseparity("env", "--json")
+    assert done.returncode == 0, done.stderr
+    operations = json.loads(done.stdout)["fingerprint"]["operations"]
+    assert len(operations) >= 40 and all("sha256" in facts for facts in operations.values())
+
+
 def test_env_shows_every_pin():
     done = poseparity("env")
     assert done.returncode == 0, done.stderr
