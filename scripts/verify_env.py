@@ -1093,10 +1093,16 @@ def decoded(cv2: Any, inputs: Inputs, clip: str) -> Any:
 
 def torch_operations(torch: Any, inputs: Inputs) -> dict[str, Callable[[], Any]]:
     """What the three networks are made of."""
-    functional = torch.nn.functional
 
     def values(*shape: int, first: int = 1) -> Any:
         return torch.from_numpy(inputs.floats(*shape, first=first))
+
+    return {**torch_layers(torch, values), **torch_functions(torch, values)}
+
+
+def torch_layers(torch: Any, values: Callable) -> dict[str, Callable[[], Any]]:
+    """Operations with weights; `values` makes a tensor of a shape."""
+    functional = torch.nn.functional
 
     def convolution(shape: tuple, weights: tuple, options: dict) -> Any:
         return functional.conv2d(values(*shape), values(*weights, first=5), values(weights[0], first=9), **options)
@@ -1113,6 +1119,13 @@ def torch_operations(torch: Any, inputs: Inputs) -> dict[str, Callable[[], Any]]
         "einsum.graph": lambda: torch.einsum("nkctv,kvw->nctw", values(2, 3, 16, 24, 17), values(3, 17, 17, first=5)),
         "batch_norm.1d": lambda: batch_norm(2, 102, 48),
         "batch_norm.2d": lambda: batch_norm(2, 64, 24, 17),
+    }
+
+
+def torch_functions(torch: Any, values: Callable) -> dict[str, Callable[[], Any]]:
+    """Operations without weights; `values` makes a tensor of a shape."""
+    functional = torch.nn.functional
+    return {
         "relu": lambda: functional.relu(values(3000)),
         "silu": lambda: functional.silu(values(3000) * 20),
         "sigmoid": lambda: torch.sigmoid(values(3000) * 20),
