@@ -58,13 +58,13 @@ def test_json_holds_the_same(files, capsys):
     assert (comparison["kind"], comparison["verdict"]) == ("csv", "explained")
     assert [side["file"] for side in comparison["sides"]] == [str(files["local.csv"]), str(files["server.csv"])]
     assert [cause["code"] for cause in comparison["causes"]] == ["trimmed", "unit-range"]
-    assert set(comparison["causes"][0]) == {"code", "title", "evidence", "confirm", "score"}
+    assert set(comparison["causes"][0]) == {"code", "title", "evidence", "confirm", "score", "stage"}
 
 
 @pytest.mark.parametrize(
     "name, words",
     [
-        ("trace.json", "traces cannot be compared yet"),
+        ("trace.json", "two of one kind can be compared"),
         ("header.csv", "the header has 3 columns"),
         ("one.csv", "at least 2"),
         ("empty.csv", "is empty"),

@@ -3,36 +3,102 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from .. import skeleton_csv
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..inputs import kind_of
+from ..outputs import check_output
 from ..settings import load_settings
 from .report import report
 from .result import Comparison
 
-_HELP = "say what explains the difference between two skeleton CSVs; exit 0 identical, 1 different, 2 error"
+_HELP = "say where two runs differ first, and why; exit 0 identical, 1 different, 2 error"
+_DESCRIPTION = (
+    "Two traces (poseparity run --trace, or a service's answer to -F trace=1): the first stage that differs, by how "
+    "much, and the likeliest causes. Two skeleton CSVs: what explains their difference. Exit status: 0 identical, "
+    "1 different (within tolerance, too), 2 error."
+)
 _HEAD_BYTES = 64
 
 
 def add_parser(commands) -> None:
     """Add `compare` to the commands of `poseparity`."""
-    compare = commands.add_parser("compare", help=_HELP, description=_HELP)
-    compare.add_argument("a", type=Path, metavar="A", help="skeleton CSV: what it should be, such as the local one")
-    compare.add_argument("b", type=Path, metavar="B", help="skeleton CSV: what it is, such as the server's")
+    compare = commands.add_parser("compare", help=_HELP, description=_DESCRIPTION)
+    compare.add_argument("a", type=Path, metavar="A", help="a trace or a skeleton CSV: what it should be")
+    compare.add_argument(
+        "b", type=Path, metavar="B", help="the same of the other run: what it is, such as the server's"
+    )
+    compare.add_argument(
+        "--html", type=Path, metavar="FILE.html", help="write a page with pictures; of two traces only"
+    )
     compare.add_argument("--json", action="store_true", help="print the whole comparison as JSON")
     compare.set_defaults(command=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
-    comparison = compare_files(options.a, options.b)
-    print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False) if options.json else report(comparison))
+    traces = _are_traces(options.a, options.b)
+    if options.html:
+        _check_page(options, traces)
+    comparison, text = (_compare_traces if traces else _compare_csvs)(options)
+    print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False) if options.json else text(comparison))
     return comparison.exit_status
+
+
+def _compare_csvs(options: argparse.Namespace) -> tuple[Comparison, Callable[[Comparison], str]]:
+    return compare_files(options.a, options.b), report
+
+
+def _compare_traces(options: argparse.Namespace) -> tuple[Comparison, Callable[[Comparison], str]]:
+    from . import trace_report
+    from .trace_file import load_trace
+    from .traces import compare_traces
+
+    a, b = load_trace(options.a), load_trace(options.b)
+    comparison = compare_traces(a, b)
+    if options.html:
+        from .drawings import figures_of
+        from .page import write_page
+
+        write_page(options.html, comparison, figures_of(a, b))
+    return comparison, trace_report.render
+
+
+def _are_traces(a: Path, b: Path) -> bool:
+    """Whether both files are traces and not skeleton CSVs; their content tells.
+
+    Raises:
+        InputError: one is, the other is not.
+    """
+    traces = [_is_json(path) for path in (a, b)]
+    if any(traces) and not all(traces):
+        trace, other = (a, b) if traces[0] else (b, a)
+        raise InputError(
+            f"{trace} is JSON, such as a trace, and {other} is not: two of one kind can be compared",
+            fix=f"record a trace of the other: poseparity run {other} --trace FILE.json",
+        )
+    return all(traces)
+
+
+def _check_page(options: argparse.Namespace, traces: bool) -> None:
+    if not traces:
+        raise OutputError(
+            "--html is for two traces, these are skeleton CSVs",
+            fix="record traces of both: poseparity run CSV --trace FILE.json --trace-arrays",
+        )
+    for source in (options.a, options.b):
+        check_output(options.html, source=source, suffix=".html")
+
+
+def _is_json(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
 
 
 def compare_files(a: Path, b: Path) -> Comparison:
@@ -51,13 +117,6 @@ def compare_files(a: Path, b: Path) -> Comparison:
 
 def _read(path: Path) -> np.ndarray:
     """A skeleton: float64 (frames, 17, 3)."""
-    with path.open("rb") as file:
-        is_json = file.read(_HEAD_BYTES).lstrip().startswith(b"{")
-    if is_json:
-        raise InputError(
-            f"{path} is JSON, expected a skeleton CSV: traces cannot be compared yet",
-            fix="give the skeleton CSVs of the two runs: poseparity run INPUT --csv FILE",
-        )
     try:
         if kind_of(path) == "video":
             raise InputError(

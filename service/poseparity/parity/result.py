@@ -18,7 +18,9 @@ class Cause:
         title: what it is, one line in plain words.
         evidence: JSON-ready figures, in the order in which a reader wants them; the keys are words.
         confirm: what the user can look at to be sure, one line.
-        score: share of the difference that goes away with it, 0 to 1; PROVEN where all but rounding does.
+        score: share of the difference that goes away with it, 0 to 1; PROVEN where all but rounding does. Of two
+            traces, where no such share can be measured: how sure it is.
+        stage: where it acts, of two traces; None for the whole.
     """
 
     code: str
@@ -26,15 +28,17 @@ class Cause:
     evidence: dict
     confirm: str
     score: float
+    stage: str | None = None
 
     def to_dict(self) -> dict:
-        """{"code", "title", "evidence", "confirm", "score"}."""
+        """{"code", "title", "evidence", "confirm", "score", "stage"}."""
         return {
             "code": self.code,
             "title": self.title,
             "evidence": self.evidence,
             "confirm": self.confirm,
             "score": round(self.score, 4),
+            "stage": self.stage,
         }
 
 
@@ -50,6 +54,10 @@ class Comparison:
         causes: what explains the difference, the most certain first.
         figures: what is left unexplained, or how large the difference is, JSON-ready.
         notes: what else the reader should know, a line each.
+        first: of two traces that differ, {"stage", "value", "frame"}: what differs first; None otherwise.
+        stages: of two traces, each stage as StageComparison.to_dict() says it, in the pipeline's order.
+        warnings: of two traces, differences that had no effect on this input, the gravest first.
+        environment: of two traces, what verify_env.py finds between their environments, gravest first.
     """
 
     kind: Literal["csv", "trace"]
@@ -59,6 +67,10 @@ class Comparison:
     causes: tuple[Cause, ...] = ()
     figures: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    first: dict | None = None
+    stages: tuple[dict, ...] = ()
+    warnings: tuple[Cause, ...] = ()
+    environment: tuple[dict, ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -75,4 +87,8 @@ class Comparison:
             "causes": [cause.to_dict() for cause in self.causes],
             "figures": self.figures,
             "notes": list(self.notes),
+            "first": self.first,
+            "stages": list(self.stages),
+            "warnings": [warning.to_dict() for warning in self.warnings],
+            "environment": list(self.environment),
         }

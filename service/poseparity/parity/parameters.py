@@ -1,0 +1,32 @@
+"""Which parameters of a stage differ between two traces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..trace.model import TracedStage
+
+
+@dataclass(frozen=True)
+class ParameterDifference:
+    """One parameter: its dotted path within the stage's parameters, and both values; None where a side has none."""
+
+    path: str
+    a: Any
+    b: Any
+
+
+def differing_parameters(a: TracedStage, b: TracedStage) -> tuple[ParameterDifference, ...]:
+    """The parameters that are not equal, in the order of their names."""
+    return tuple(_differences("", a.parameters, b.parameters))
+
+
+def _differences(path: str, a: Any, b: Any) -> Iterator[ParameterDifference]:
+    """Tables are looked into; a list is one value: its order and length matter as a whole."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted({*a, *b}):
+            yield from _differences(f"{path}.{key}" if path else key, a.get(key), b.get(key))
+    elif a != b:
+        yield ParameterDifference(path, a, b)

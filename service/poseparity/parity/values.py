@@ -1,0 +1,190 @@
+"""Two traces' versions of one value: equal, or how far and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from ..trace.model import TracedValue
+from .tolerance import tolerance_of
+from .trace_file import TraceFile
+
+State = Literal["identical", "within-tolerance", "diverged", "only-in-one"]
+RECORD_ARRAYS = "record both with --trace-arrays to know by how much"
+_JOINTS = "keypoints"  # the value whose items are joints: one that is 0,0,0 is missing and has no position
+
+
+@dataclass(frozen=True)
+class ValueComparison:
+    """One value of a stage.
+
+    Attributes:
+        largest: the largest difference, in `unit`; None where it is not known, or there is none.
+        frame: where it is largest, for a value with one item a frame; frames are counted as in the input.
+        first_frame, differing_frames, frames: of a value with one item a frame: the first that differs, how many do,
+            and how many both have.
+        note: what else is to be said of it.
+    """
+
+    name: str
+    unit: str
+    state: State
+    largest: float | None = None
+    frame: int | None = None
+    first_frame: int | None = None
+    differing_frames: int | None = None
+    frames: int | None = None
+    note: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether both have it and it is not the same."""
+        return self.state in ("within-tolerance", "diverged")
+
+
+@dataclass(frozen=True)
+class Sides:
+    """One value in both traces.
+
+    Attributes:
+        stage: its name.
+        first_frames: for each side the input's frame that its first item belongs to.
+    """
+
+    stage: str
+    a: TraceFile
+    b: TraceFile
+    mine: TracedValue
+    theirs: TracedValue
+    first_frames: tuple[int, int] = (0, 0)
+
+    def common_frames(self) -> range:
+        """The input's frames of which both have an item."""
+        ends = [
+            first + len(each.frames) for first, each in zip(self.first_frames, (self.mine, self.theirs), strict=True)
+        ]
+        return range(max(self.first_frames), max(min(ends), *self.first_frames))
+
+    def digests(self, frame: int) -> tuple[str, str]:
+        return self.mine.frames[frame - self.first_frames[0]], self.theirs.frames[frame - self.first_frames[1]]
+
+    def whole(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Both arrays of a result; None where one is not held."""
+        first, second = self.a.array(self.stage, self.mine), self.b.array(self.stage, self.theirs)
+        return None if first is None or second is None else (first, second)
+
+    def items(self, frames: list[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]] | None:
+        """(frame, A's item, B's item); None where they are not held."""
+        if "observed" not in (self.mine.kind, self.theirs.kind):
+            whole = self.whole()
+            return whole and ((frame, *self._pick(whole, frame)) for frame in frames)
+        if not frames or None in map(type_or_none, self._observed(frames[0])):
+            return None
+        return ((frame, *self._observed(frame)) for frame in frames)
+
+    def _pick(self, whole: tuple[np.ndarray, np.ndarray], frame: int) -> tuple[np.ndarray, np.ndarray]:
+        return whole[0][frame - self.first_frames[0]], whole[1][frame - self.first_frames[1]]
+
+    def _observed(self, frame: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+        return (
+            self.a.item(self.stage, self.mine, frame - self.first_frames[0]),
+            self.b.item(self.stage, self.theirs, frame - self.first_frames[1]),
+        )
+
+
+def type_or_none(value: object) -> type | None:
+    """None for None: an array cannot be looked for among values."""
+    return None if value is None else type(value)
+
+
+def compare_value(sides: Sides) -> ValueComparison:
+    """Compare digests, and where they differ the arrays, if both are held.
+
+    Raises:
+        TraceError: an array is damaged.
+    """
+    mine, theirs = sides.mine, sides.theirs
+    if mine.sha256 == theirs.sha256:
+        return ValueComparison(mine.name, mine.unit, "identical")
+    if mine.frames is not None and theirs.frames is not None:
+        return _compare_frames(sides)
+    if mine.shape != theirs.shape:
+        return ValueComparison(
+            mine.name, mine.unit, "diverged", note=f"shape {_shape(mine)} in A, {_shape(theirs)} in B"
+        )
+    whole = sides.whole()
+    if whole is None:
+        return ValueComparison(mine.name, mine.unit, "diverged", note=_why_unknown(sides))
+    largest = largest_difference(*whole)
+    return ValueComparison(mine.name, mine.unit, _state(largest, mine.unit), largest=largest, note=_types(sides))
+
+
+def _compare_frames(sides: Sides) -> ValueComparison:
+    """A value with one item a frame: the digests tell which frames differ."""
+    common = sides.common_frames()
+    differing = [frame for frame in common if len(set(sides.digests(frame))) == 2]
+    items = sides.items(differing)
+    largest, worst, alone = _over_frames(items, joints=sides.mine.name == _JOINTS) if items else (None, None, 0)
+    same_frames = len(sides.mine.frames) == len(sides.theirs.frames) == len(common)
+    counts = "" if same_frames else f"{len(sides.mine.frames)} frames in A, {len(sides.theirs.frames)} in B"
+    missing = f"{alone} joints are missing in one only" if alone else ""
+    unknown = "" if items or not differing else _why_unknown(sides)
+    return ValueComparison(
+        sides.mine.name,
+        sides.mine.unit,
+        _state(largest, sides.mine.unit) if items and same_frames and not alone else "diverged",
+        largest=largest,
+        frame=worst,
+        first_frame=differing[0] if differing else None,
+        differing_frames=len(differing),
+        frames=len(common),
+        note="; ".join(filter(None, (counts, missing, _types(sides), unknown))),
+    )
+
+
+def _over_frames(
+    items: Iterator[tuple[int, np.ndarray, np.ndarray]], *, joints: bool
+) -> tuple[float | None, int | None, int]:
+    """The largest difference, the frame that has it, and how many joints only one side misses."""
+    largest, worst, alone = 0.0, None, 0
+    for frame, mine, theirs in items:
+        if joints and mine.shape == theirs.shape:
+            present = mine.any(axis=-1), theirs.any(axis=-1)
+            alone += int((present[0] != present[1]).sum())
+            mine, theirs = (each[present[0] & present[1]] for each in (mine, theirs))
+        found = largest_difference(mine, theirs)
+        if found is None:
+            return None, frame, alone
+        if found > largest or worst is None:
+            largest, worst = found, frame
+    return (None if alone and largest == 0 else largest), worst, alone
+
+
+def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Of two arrays; None where it is no number: other shapes, NaN or infinity."""
+    if a.shape != b.shape:
+        return None
+    difference = np.abs(a.astype(np.float64) - b.astype(np.float64))
+    largest = float(difference.max()) if difference.size else 0.0
+    return largest if np.isfinite(largest) else None
+
+
+def _state(largest: float | None, unit: str) -> State:
+    return "within-tolerance" if largest is not None and largest <= tolerance_of(unit) else "diverged"
+
+
+def _why_unknown(sides: Sides) -> str:
+    """Arrays leave out some values, whose inputs tell the same; then nothing is to be said."""
+    return RECORD_ARRAYS if sides.a.arrays is None or sides.b.arrays is None else ""
+
+
+def _types(sides: Sides) -> str:
+    mine, theirs = sides.mine.dtype, sides.theirs.dtype
+    return "" if mine == theirs else f"type {mine} in A, {theirs} in B"
+
+
+def _shape(value: TracedValue) -> str:
+    return "x".join("?" if length is None else str(length) for length in value.shape) or "scalar"
