@@ -14,57 +14,10 @@ import pytest
 
 from poseparity import bundle
 from poseparity.errors import TraceError
-from poseparity.parity import tolerance, trace_report, traces
+from poseparity.parity import tolerance, trace_report
 from poseparity.parity.causes import catalogue, from_environment, from_parameters
-from poseparity.parity.trace_file import TraceFile, load_trace, parse_trace
-from poseparity.trace import digests, model
-
-SHA = "0" * 64
-
-
-def value(name: str, array, *, unit: str = "pixels", by_frame: bool = False, data: bool = True) -> dict:
-    array = digests.little_endian(np.asarray(array))
-    return {
-        "name": name,
-        "kind": "result",
-        "unit": unit,
-        "dtype": array.dtype.str,
-        "shape": list(array.shape),
-        "sha256": digests.digest(array).hex(),
-        "frames": [digests.digest(item).hex()[: digests.SHORT] for item in array] if by_frame else None,
-        "data": base64.b64encode(array.tobytes()).decode() if data else None,
-    }
-
-
-def stage(name: str, *values: dict, **parameters) -> dict:
-    return {"name": name, "parameters": parameters, "seconds": 0.1, "digest": SHA, "values": list(values)}
-
-
-def document(*stages: dict, **changes) -> dict:
-    return {
-        "format": model.FORMAT,
-        "created": None,
-        "poseparity": "0.1.0",
-        "bundle": {"name": "demo", "version": "1", "sha256": SHA},
-        "input": {"name": "clip.mp4", "kind": "video", "bytes": 5, "sha256": SHA},
-        "environment": None,
-        "prediction": {
-            "index": 0,
-            "label": "a",
-            "scores": [{"label": "a", "score": 0.75}, {"label": "b", "score": 0.25}],
-        },
-        "stages": list(stages),
-        "arrays": None,
-        **changes,
-    }
-
-
-def side(*stages: dict, name: str = "trace.json", **changes) -> TraceFile:
-    return TraceFile(name, parse_trace(json.dumps(document(*stages, **changes)).encode(), name))
-
-
-def compared(a: list[dict], b: list[dict], **changes):
-    return traces.compare_traces(side(*a, name="a.json"), side(*b, name="b.json", **changes))
+from poseparity.parity.trace_file import load_trace, parse_trace
+from tests.handmade_traces import compared, document, side, stage, value
 
 
 def only_value(comparison) -> dict:

@@ -80,7 +80,7 @@ _LIBRARIES = {
 }
 _DISTRIBUTIONS = {"opencv-python": "cv2", "opencv-contrib-python": "cv2"}
 _RELEVANCE = (1.0, 0.95, 0.9, 0.85)
-_ELSEWHERE = 0.25
+_ELSEWHERE = 0.35  # still surer than not to know
 _WITH_OPERATIONS = 0.1  # added where the fingerprint shows that the library does compute other bits
 _BOTH_SIDES = 0.5  # what is wrong in both environments alike explains less than what differs
 _COUNTED = ("error", "tolerance")
