@@ -103,6 +103,7 @@ def test_a_fingerprint_names_operations_and_their_library(environment):
         operations = {
             "cv2.resize.cubic": {"library": "opencv-python", "sha256": digest},
             "torch.matmul": {"library": "torch", "sha256": "0" * 64},
+            "torch.sqrt": {"library": "torch", "sha256": "0" * 64},
         }
         return changed(environment, {"fingerprint": {"format": 1, "operations": operations, "seconds": 1.0}})
 

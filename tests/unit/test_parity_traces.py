@@ -14,9 +14,9 @@ import pytest
 
 from poseparity import bundle
 from poseparity.errors import TraceError
-from poseparity.parity import tolerance, trace_report
+from poseparity.parity import drawings, page, tolerance, trace_report, traces
 from poseparity.parity.causes import catalogue, from_environment, from_parameters
-from poseparity.parity.trace_file import load_trace, parse_trace
+from poseparity.parity.trace_file import TraceFile, load_trace, parse_trace
 from tests.handmade_traces import compared, document, side, stage, value
 
 
@@ -122,6 +122,19 @@ def test_other_inputs_and_other_bundles_are_told_first_of_all():
     bundles = {"bundle": {"name": "demo", "version": "2", "sha256": "1" * 64}}
     comparison = compared([stage("crop", value("v", 1.0))], [stage("crop", value("v", 1.0))], **bundles)
     assert [cause.code for cause in comparison.warnings] == ["bundle-differs"]
+
+
+def test_a_golden_trace_says_nothing_of_code_and_of_its_bundle():
+    golden = side(stage("crop", value("v", 1.0), padding=0.1))
+    bundle = golden.trace.bundle.model_copy(update={"sha256": None})
+    golden = TraceFile("golden.json", golden.trace.model_copy(update={"bundle": bundle, "poseparity": None}))
+    code = {"module": "m", "sha256": "c" * 64}
+    comparison = traces.compare_traces(golden, side(stage("crop", value("v", 1.0), padding=0.1, code=code)))
+    assert comparison.verdict == "identical" and comparison.warnings == ()
+    assert "golden" in trace_report.render(comparison)
+    assert "golden trace" in page.render_page(comparison, drawings.Figures([]))
+    other = side(stage("crop", value("v", 2.0), padding=0.2, code=code))
+    assert [cause.code for cause in traces.compare_traces(golden, other).causes] == ["crop-padding"]
 
 
 def test_code_weights_and_labels_are_told_once_each():

@@ -20,7 +20,10 @@ class ParameterDifference:
 
 def differing_parameters(a: TracedStage, b: TracedStage) -> tuple[ParameterDifference, ...]:
     """The parameters that are not equal, in the order of their names."""
-    return tuple(_differences("", a.parameters, b.parameters))
+    tables = [dict(stage.parameters) for stage in (a, b)]
+    if not all("code" in table for table in tables):  # a golden trace says nothing of code
+        tables = [{name: value for name, value in table.items() if name != "code"} for table in tables]
+    return tuple(_differences("", *tables))
 
 
 def _differences(path: str, a: Any, b: Any) -> Iterator[ParameterDifference]:

@@ -34,7 +34,7 @@ def _side(name: str, side: dict) -> str:
     best = max(answer["scores"], key=lambda entry: entry["score"], default={"score": 0.0})
     return (
         f"  {name}  {side['name']}: {side['input']['name']}, bundle {bundle['name']} {bundle['version']} "
-        f"({bundle['sha256'][:8]}), answer {answer['label']} {best['score']:.4f}"
+        f"({(bundle['sha256'] or 'golden')[:8]}), answer {answer['label']} {best['score']:.4f}"
     )
 
 

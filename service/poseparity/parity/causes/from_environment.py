@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -78,7 +78,8 @@ _LIBRARIES = {
     "normalise": ("numpy", "mmaction2", "torch"),
     "recognise": ("torch", "mmaction2", "numpy"),
 }
-_DISTRIBUTIONS = {"opencv-python": "cv2", "opencv-contrib-python": "cv2"}
+_OPERATIONS, _DIGEST = "fingerprint.operations.", ".sha256"
+_SHOWN = ("error", "tolerance", "implied")
 _RELEVANCE = (1.0, 0.95, 0.9, 0.85)
 _ELSEWHERE = 0.35  # still surer than not to know
 _WITH_OPERATIONS = 0.1  # added where the fingerprint shows that the library does compute other bits
@@ -106,13 +107,14 @@ def findings_of(a: TraceFile, b: TraceFile) -> list[dict] | None:
         ) from error
 
 
-def causes_of(findings: Iterable[dict], a: TraceFile, b: TraceFile, place: tuple[str, str] | None) -> list[Cause]:
+def causes_of(findings: Collection[dict], place: tuple[str, str] | None) -> list[Cause]:
     """One cause for each group of facts that differ.
 
     Args:
+        findings: of `findings_of`.
         place: the stage and the value that differ first; None where nothing does.
     """
-    operations = _operations(a.trace.environment, b.trace.environment)
+    operations = _operations(findings)
     grouped = _grouped(findings)
     causes = [_cause(group, facts, operations, place) for group, facts in grouped]
     told = {library for group, _ in grouped for library in group.libraries}
@@ -164,21 +166,15 @@ def _relevance(libraries: tuple[str, ...], place: tuple[str, str] | None) -> flo
     return _RELEVANCE[min(min(ranks), len(_RELEVANCE) - 1)] if ranks else _ELSEWHERE
 
 
-def _operations(a: dict | None, b: dict | None) -> dict[str, list[str]]:
-    """Library to the operations of the fingerprint whose digests differ."""
-    first, second = _fingerprint(a), _fingerprint(b)
+def _operations(findings: Iterable[dict]) -> dict[str, list[str]]:
+    """Library to the operations of the fingerprint whose digests differ, those left out that no stage calls."""
     found: dict[str, list[str]] = {}
-    for name in sorted(first.keys() & second.keys()):
-        if first[name].get("sha256") != second[name].get("sha256"):
-            library = str(first[name].get("library"))
-            found.setdefault(_DISTRIBUTIONS.get(library, library), []).append(name)
+    for finding in findings:
+        path = finding["path"]
+        if path.startswith(_OPERATIONS) and path.endswith(_DIGEST) and finding["verdict"] in _SHOWN:
+            name = path.removeprefix(_OPERATIONS).removesuffix(_DIGEST)
+            found.setdefault(name.partition(".")[0], []).append(name)
     return found
-
-
-def _fingerprint(environment: dict | None) -> dict[str, dict]:
-    section = (environment or {}).get("fingerprint")
-    operations = section.get("operations") if isinstance(section, dict) else None
-    return {name: each for name, each in (operations or {}).items() if isinstance(each, dict)}
 
 
 def _main(facts: list[dict]) -> dict:

@@ -31,7 +31,7 @@ def causes_of(
         findings: of verify_env.py; None where a trace has no environment.
     """
     place = None if first is None else (first.name, next(value.name for value in first.differing))
-    environment = from_environment.causes_of(findings or (), a, b, place)
+    environment = from_environment.causes_of(findings or (), place)
     given = list(_given(a, b, stages))
     before, here, later = _by_place(stages, first)
     without_effect = [each for stage in before for each in from_parameters.causes_of(stage, a, b)]
@@ -64,7 +64,8 @@ def _given(a: TraceFile, b: TraceFile, stages: tuple[StageComparison, ...]) -> I
         shown = [f"{each.name} ({each.bytes} bytes, sha256 {each.sha256[:12]})" for each in (first, second)]
         yield cause("input-differs", score=_INPUT, a=shown[0], b=shown[1])
     mine, theirs = a.trace.bundle, b.trace.bundle
-    if mine.sha256 != theirs.sha256 and not any(_of_bundle(stage) for stage in stages):
+    known = mine.sha256 is not None and theirs.sha256 is not None  # a golden trace does not tell
+    if known and mine.sha256 != theirs.sha256 and not any(_of_bundle(stage) for stage in stages):
         shown = [f"{each.name} {each.version} ({each.sha256[:12]})" for each in (mine, theirs)]
         yield cause("bundle-differs", score=0.2, a=shown[0], b=shown[1])
 
