@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 
 from ...keypoints import Coco17
-from ..result import Cause
+from ..result import PROVEN, Cause
 from ..stages import StageComparison
 from ..trace_file import TraceFile
 from .catalogue import cause
 from .from_parameters import keeps_all
 
-_PROVEN = 0.99  # above that the inputs differ: it says how
+_SAYS_HOW = 0.99  # proven: above that the inputs differ, because it says how
 _CLEAR = 0.92
 _LESS_CLEAR = 0.9
 _UNCLEAR = 0.85  # where no joint is missing in between, the end's gaps look the same without any interpolation
@@ -57,7 +57,7 @@ def of_csv_input(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator
     """What comparing the skeleton CSVs would say, where the runs were given two that are not the same."""
     kinds = {side.trace.input.kind for side in (a, b)}
     if kinds == {"csv"} and a.trace.input.sha256 != b.trace.input.sha256:
-        yield from _of_keypoints(stage, a, b, "interpolate", _PROVEN)
+        yield from _of_keypoints(stage, a, b, "interpolate", _SAYS_HOW)
 
 
 def _of_keypoints(stage: StageComparison, a: TraceFile, b: TraceFile, source: str, score: float) -> Iterator[Cause]:
@@ -69,7 +69,7 @@ def _of_keypoints(stage: StageComparison, a: TraceFile, b: TraceFile, source: st
     found = compare_skeletons(mine.astype(np.float64), theirs.astype(np.float64))
     if found.verdict == "explained":
         for each in found.causes:
-            yield replace(each, score=score * each.score, stage=stage.name)
+            yield replace(each, score=(score if each.score == PROVEN else _LESS_CLEAR * each.score), stage=stage.name)
 
 
 def _is_skeleton(keypoints: np.ndarray) -> bool:
