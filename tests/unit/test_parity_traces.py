@@ -12,7 +12,6 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pytest
 
-from poseparity import bundle
 from poseparity.errors import TraceError
 from poseparity.parity import drawings, page, tolerance, trace_report, traces
 from poseparity.parity.causes import catalogue, from_environment, from_parameters
@@ -164,14 +163,10 @@ def test_every_code_that_is_used_is_in_the_catalogue():
     assert used <= catalogue.CATALOGUE.keys()
 
 
-def test_every_parameter_of_a_bundle_has_a_cause_of_its_own():
-    tables = {
-        "detect": bundle.DetectParameters, "crop": bundle.CropParameters, "pose": bundle.PoseParameters,
-        "interpolate": bundle.InterpolateParameters, "trim": bundle.TrimParameters,
-    }  # fmt: skip
+def test_every_parameter_of_a_bundle_has_a_cause_of_its_own(demo_bundle):
     generic = {"detect.classes", "detect.person_class", "pose.network"}  # told as parameters, by their paths
-    for table, parameters in tables.items():
-        for name in parameters.model_fields:
+    for table in ("detect", "crop", "pose", "interpolate", "trim"):
+        for name in getattr(demo_bundle, table).model_dump():
             path = f"{table}.{name}"
             special = (table, name) in from_parameters._SPECIAL
             assert path in generic or special or any(fnmatchcase(path, p) for p, _ in from_parameters._CODES), path

@@ -40,6 +40,8 @@ CATALOGUE: dict[str, Words] = {
     "detector-nms": Words("YOLO suppresses overlapping boxes otherwise: " + _BOTH, _SET),
     "sampling-share": Words("another share of the frames is searched for persons: " + _BOTH, _SET),
     "crop-padding": Words("the crop is padded otherwise: " + _BOTH, _SET),
+    "crop-strategy": Words("the crop is found in another way: " + _BOTH, _SET),
+    "pose-engine": Words("another engine estimates the pose: " + _BOTH, _SET),
     "pose-network-size": Words("the pose network's input has another size: " + _BOTH, _SET),
     "pose-nms": Words("peaks of the heatmaps count from another threshold (OpenPose's NMS threshold): " + _BOTH, _SET),
     "pose-thresholds": Words("joints are put together to persons otherwise: " + _BOTH, _SET),

@@ -14,11 +14,14 @@ from .catalogue import cause, show
 # Path of a parameter, STAGE.NAME, to the code of its cause; the first that matches.
 _CODES = (
     ("detect.image_size", "detector-image-size"),
+    ("detect.rect", "detector-image-size"),
     ("detect.confidence", "detector-confidence"),
     ("detect.iou", "detector-nms"),
     ("detect.sample_share", "sampling-share"),
     ("detect.architecture", "architecture"),
     ("crop.padding", "crop-padding"),
+    ("crop.strategy", "crop-strategy"),
+    ("pose.engine", "pose-engine"),
     ("pose.net_height", "pose-network-size"),
     ("pose.width_multiple", "pose-network-size"),
     ("pose.peak_threshold", "pose-nms"),
