@@ -341,7 +341,9 @@ def test_openapi_names_every_field_of_the_upload(openapi):
     body = openapi["paths"]["/v1/predictions"]["post"]["requestBody"]
     assert set(body["content"]) == {"multipart/form-data"}
     form = openapi["components"]["schemas"]["PredictionForm"]
-    assert set(form["properties"]) == {"file", "frame_size", "crop", "csv"}
+    assert set(form["properties"]) == {"file", "frame_size", "crop", "csv", "trace"}
+    (query,) = openapi["paths"]["/v1/predictions"]["post"]["parameters"]
+    assert (query["in"], query["name"], query["required"]) == ("query", "trace", False)
     assert form["required"] == ["file"]
     assert form["additionalProperties"] is False
     assert form["properties"]["file"]["format"] == "binary"

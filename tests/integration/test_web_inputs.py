@@ -190,8 +190,10 @@ def test_bad_sizes_and_crops_are_refused(server, fields):
 
 
 def test_unknown_fields_are_refused_by_name(server):
-    error = error_of(server.predict("a.csv", csv_of(ROW, ROW), trace="1"), 400, "invalid-request")
-    assert "'trace'" in error["message"]
+    error = error_of(server.predict("a.csv", csv_of(ROW, ROW), tarce="1"), 400, "invalid-request")
+    assert "'tarce'" in error["message"]
+    query = {"params": {"tarce": "1"}, "files": {"file": ("a.csv", csv_of(ROW, ROW))}}
+    assert "'tarce'" in error_of(server.post("/v1/predictions", **query), 400, "invalid-request")["message"]
 
 
 def test_one_file_and_no_more(server):

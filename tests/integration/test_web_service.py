@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ import requests
 
 from poseparity.environment import verify_env
 from poseparity.numerics import read_pins
+from poseparity.trace.tracer import Source, Tracer
 from poseparity.web import schemas
 from tests.integration.web_server import error_of
 
@@ -53,7 +55,24 @@ def test_the_csv_of_the_answer_gives_the_same_scores(server, answer):
     schemas.PredictionReply.model_validate(again)
     assert scores_of(again) == scores_of(answer)
     assert again["skeleton_csv_sha256"] == answer["skeleton_csv_sha256"]
-    assert "skeleton_csv" not in again
+    assert "skeleton_csv" not in again and "trace" not in again
+
+
+@pytest.mark.parametrize("where", ["query", "field"])
+def test_a_trace_comes_on_request_with_the_librarys_digests(server, demo_result, pipeline, where):
+    content = demo_result.csv
+    options = {"params": {"trace": "1"}} if where == "query" else {"data": {"trace": "1"}}
+    response = server.post("/v1/predictions", files={"file": ("up/../a.csv", content)}, **options)
+    assert response.status_code == 200, response.text
+    trace = schemas.PredictionReply.model_validate(response.json()).trace
+    assert trace.input.model_dump() == {"name": "a.csv", "kind": "csv", "bytes": len(content),
+                                        "sha256": hashlib.sha256(content).hexdigest()}  # fmt: skip
+    tracer = Tracer()
+    result = pipeline.run_csv(content, observe=tracer)
+    expected = tracer.finish(pipeline, result, Source("a.csv", "csv", 0, "0" * 64), {})
+    assert [stage.digest for stage in trace.stages] == [stage.digest for stage in expected.stages]
+    assert [stage.parameters for stage in trace.stages] == [stage.parameters for stage in expected.stages]
+    assert verify_env().check_snapshot(trace.environment, "the trace")
 
 
 def test_names_do_not_decide(server, demo_clip, answer):

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -126,6 +127,7 @@ def _build(config: dict):
     return transforms.build(dict(config))
 
 
+@cache  # Python looks for a class by parsing its module
 def _described(cls: type) -> dict:
     source = inspect.getsource(cls)
     return {

@@ -8,6 +8,7 @@ from flask_openapi3 import FileStorage
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..quality import LISTED_STRETCHES
+from ..trace.model import Trace
 
 # The form's reader turns a text that happens to be JSON, such as 5, into a value.
 _AS_SENT = BeforeValidator(lambda value: value if value is None else str(value))
@@ -63,6 +64,15 @@ class PredictionForm(_Request):
         examples=["320,80,640,900"],
     )
     csv: bool = Field(False, description="1: the answer holds the skeleton CSV as well.")
+    trace: bool = Field(False, description="1: the answer holds a trace as well; the same as in the query.")
+
+
+class PredictionQuery(_Request):
+    trace: bool = Field(
+        False,
+        description="1: the answer holds a trace as well: what every stage was given, made and took. The first one of "
+        "a worker takes some seconds more, in which the environment is described.",
+    )
 
 
 class BundleIdentity(_Reply):
@@ -139,6 +149,7 @@ class PredictionReply(_Reply):
     skeleton_csv_sha256: str
     seconds: dict[str, float] = Field(description="Stage to the seconds it took.")
     skeleton_csv: str | None = Field(None, description="Present when the request's field csv was 1.")
+    trace: Trace | None = Field(None, description="Present when the request's trace was 1.")
 
 
 # --- legacy ----------------------------------------------------------------------------------------------------------
