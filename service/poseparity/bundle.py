@@ -118,6 +118,14 @@ class Demo(_Table):
     recorded: bool = Field(False, description="The label is what the model said when the bundle was made.")
 
 
+class Golden(_Table):
+    """What an input gave, stage by stage, where the bundle was made; see golden/."""
+
+    input: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="A video or skeleton CSV of the bundle.")
+    trace: str = Field(pattern=r"^golden/[A-Za-z0-9][A-Za-z0-9._-]*\.json$")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of the trace, which holds that of its arrays.")
+
+
 class Bundle(_Table):
     """The content of bundle.toml. `folder` is where it was read from, `sha256` names its whole content."""
 
@@ -140,6 +148,7 @@ class Bundle(_Table):
     normalise: NormaliseParameters
     recognise: RecogniseParameters
     demo: Demo
+    golden: tuple[Golden, ...] = ()
 
     @model_validator(mode="after")
     def _labels_fit_the_model(self) -> Bundle:
@@ -171,7 +180,7 @@ class Bundle(_Table):
 
 
 def load_bundle(folder: Path) -> Bundle:
-    """Read a bundle and check every file that it names.
+    """Read a bundle and check its weights; golden traces are checked when they are replayed (golden/replay.py).
 
     Raises:
         BundleError: bundle.toml is missing or wrong, or a weights file is missing, of another size or damaged.

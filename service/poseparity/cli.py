@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from . import numerics
 from .errors import OutputError, PoseParityError, TooManyMissingJoints
 from .fetching import command as fetching
+from .golden import command as golden
 from .importing import command as importing
 from .outputs import check_output
 from .parity import command as comparing
@@ -72,13 +73,10 @@ def _parser() -> argparse.ArgumentParser:
 
     bundle = commands.add_parser("bundle", help="make a model bundle, or look at one")
     actions = bundle.add_subparsers(required=True, metavar="ACTION")
-    for name, command, text in (
-        ("verify", _bundle_verify, "check every file of a bundle against its bundle.toml"),
-        ("show", _bundle_show, "print a bundle's parameters"),
-    ):
-        action = actions.add_parser(name, help=text)
-        action.add_argument("folder", type=Path, nargs="?", metavar="DIR")
-        action.set_defaults(command=command)
+    show = actions.add_parser("show", help="print a bundle's parameters")
+    show.add_argument("folder", type=Path, nargs="?", metavar="DIR")
+    show.set_defaults(command=_bundle_show)
+    golden.add_parsers(actions)
     importing.add_parser(actions)
     fetching.add_parser(actions)
     return parser
@@ -208,21 +206,11 @@ def _serve(options: argparse.Namespace) -> int:
     os.execve(sys.executable, [*gunicorn, "poseparity.web:create_app()"], environment)
 
 
-def _bundle_verify(options: argparse.Namespace) -> int:
-    bundle = _load_bundle(options)
-    print(f"{bundle.folder}: {bundle.name} {bundle.version}, {len(bundle.weights)} weights files, all as recorded")
-    return 0
-
-
 def _bundle_show(options: argparse.Namespace) -> int:
-    print(_load_bundle(options).model_dump_json(indent=2))
-    return 0
-
-
-def _load_bundle(options: argparse.Namespace):
     from .bundle import load_bundle
 
-    return load_bundle(_settings(options.folder).bundle)
+    print(load_bundle(_settings(options.folder).bundle).model_dump_json(indent=2))
+    return 0
 
 
 def _settings(bundle: Path | None) -> Settings:

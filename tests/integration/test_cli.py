@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,19 @@ def test_bundle_verify_and_show(demo_bundle):
     assert "all as recorded" in poseparity("bundle", "verify").stdout
     shown = json.loads(poseparity("bundle", "show", demo_bundle.folder).stdout)
     assert shown["name"] == demo_bundle.name
+
+
+@pytest.mark.slow
+def test_verify_replays_the_golden_traces_and_says_by_its_status_what_it_found(demo_bundle, tmp_path):
+    folder = shutil.copytree(demo_bundle.folder, tmp_path / "bundle")
+    done = poseparity("bundle", "verify", folder, "--replay")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1] == "clip.mp4: 9 of 9 stages identical"
+    manifest = folder / "bundle.toml"
+    manifest.write_text(manifest.read_text().replace("threshold = 0.06", "threshold = 0.6"))
+    done = poseparity("bundle", "verify", folder, "--replay")
+    assert done.returncode == 1
+    assert "clip.mp4: 6 of 9 stages identical; first different: trim: " in done.stdout
 
 
 @pytest.mark.slow

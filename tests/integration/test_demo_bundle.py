@@ -29,7 +29,11 @@ def tables() -> dict:
 def test_files_are_those_of_the_manifest(tables: dict) -> None:
     names = {table["file"] for table in tables["weights"].values()}
     expected = {"bundle.toml", tables["detect"]["architecture"], tables["demo"]["clip"], *names}
-    assert {path.name for path in manifest.BUNDLE.iterdir()} == expected
+    for golden in tables["golden"]:
+        trace = manifest.BUNDLE / golden["trace"]
+        expected |= {golden["input"], golden["trace"], f"golden/{json.loads(trace.read_text())['arrays']['file']}"}
+    files = (path for path in manifest.BUNDLE.rglob("*") if path.is_file())
+    assert {str(path.relative_to(manifest.BUNDLE)) for path in files} == expected
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
@@ -56,9 +60,8 @@ def test_weights_are_safetensors_and_hold_no_pickle(tables: dict, name: str) -> 
 
 
 def test_parameters_are_those_that_training_used(tables: dict) -> None:
-    assert {name: table for name, table in tables.items() if name not in ("weights", "source")} == (
-        manifest.read_template()
-    )
+    parameters = {name: table for name, table in tables.items() if name not in ("weights", "source", "golden")}
+    assert parameters == manifest.read_template()
     architecture = yaml.safe_load((manifest.BUNDLE / tables["detect"]["architecture"]).read_text(encoding="utf-8"))
     assert architecture == {**yaml.safe_load(manifest.ARCHITECTURE.read_text(encoding="utf-8")), "channels": 3}
     assert tables["labels"]["names"] == list(LABELS)

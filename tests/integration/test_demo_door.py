@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -16,12 +17,15 @@ from training.motion import LABELS
 pytestmark = pytest.mark.slow
 
 
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_the_command_makes_the_bundle_that_is_in_git(restored, tmp_path):
     done = subprocess.run(assemble.import_command(restored, tmp_path / "demo"), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "the clip is recognised as 'golf_swing'" in done.stdout
-    made = {path.name: path.read_bytes() for path in (tmp_path / "demo").iterdir()}
-    assert made == {path.name: path.read_bytes() for path in manifest.BUNDLE.iterdir()}
+    assert content(tmp_path / "demo") == content(manifest.BUNDLE)
 
 
 def test_the_detectors_file_is_one_that_ultralytics_reads(restored):

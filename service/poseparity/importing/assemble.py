@@ -13,6 +13,7 @@ from typing import Any
 
 from ..bundle import MANIFEST, Bundle, load_bundle
 from ..errors import ImportRefused, PoseParityError
+from ..golden.record import record_traces
 from ..records import Prediction
 from ..settings import load_settings
 from ..startup import load_pipeline
@@ -63,10 +64,10 @@ def import_bundle(request: Request) -> tuple[str, ...]:
     with _appearing(request.output) as folder:
         tables["weights"] = {name: entry for piece in pieces for name, entry in piece.write(folder).items()}
         _write_manifest(folder, tables)
-        prediction = _answer(folder)
+        prediction, tables["golden"] = _answer(folder)
         if request.record_label:
             tables["demo"] |= {"label": prediction.label, "recorded": True}
-            _write_manifest(folder, tables)
+        _write_manifest(folder, tables)
         answer = _hold(prediction, tables["demo"])
     notes = [note for piece in pieces for note in piece.notes]
     return (*notes, f"coordinates are relative to: {tables['normalise']['reference']}", answer)
@@ -159,11 +160,16 @@ def _write_manifest(folder: Path, tables: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(header + dump(tables), encoding="utf-8")
 
 
-def _answer(folder: Path) -> Prediction:
-    """Load the written bundle as the service does, and let it recognise its clip."""
+def _answer(folder: Path) -> tuple[Prediction, list[dict]]:
+    """Load the written bundle as the service does, let it recognise its clip, and record the clip's golden trace.
+
+    Returns:
+        The answer, and the `[[golden]]` entries of bundle.toml.
+    """
     pipeline = load_pipeline(load_settings(bundle=folder))
     try:
-        return pipeline.run_video(folder / pipeline.bundle.demo.clip).prediction
+        (result,), entries = record_traces(pipeline, (pipeline.bundle.demo.clip,))
+        return result.prediction, entries
     except PoseParityError as error:
         raise ImportRefused(f"the bundle cannot answer its clip: {error}", fix=error.fix) from error
 

@@ -17,10 +17,12 @@ class NetworkInput:
     """The network's input and how it came from the crop.
 
     Attributes:
+        picture: uint8 (height, width, 3), BGR, what `pixels` are made of.
         pixels: float32 (1, 3, height, width), BGR, pixel / 256 - 0.5.
         scale_x, scale_y: network pixels a crop pixel.
     """
 
+    picture: np.ndarray
     pixels: np.ndarray
     scale_x: float
     scale_y: float
@@ -46,4 +48,4 @@ def fit_to_network(crop: np.ndarray, *, net_height: int, width_multiple: int) ->
     padded = np.full((net_height, -(-new_width // width_multiple) * width_multiple, 3), _GREY, dtype=np.uint8)
     padded[:new_height, :new_width] = resized
     pixels = padded.transpose(2, 0, 1)[None].astype(np.float32) / np.float32(256) - np.float32(0.5)
-    return NetworkInput(np.ascontiguousarray(pixels), new_width / width, new_height / height)
+    return NetworkInput(padded, np.ascontiguousarray(pixels), new_width / width, new_height / height)

@@ -28,7 +28,7 @@ class Pose(Observed):
 
     name = "pose"
     observed: ClassVar = {
-        "network_input": "grey levels / 256",
+        "network_input": "grey levels",
         "network_output": "confidence, and part affinity",
         "persons": "pixels of the network's input",
     }
@@ -65,7 +65,7 @@ class Pose(Observed):
 
     def _persons(self, network_input: NetworkInput, observe: Observe) -> np.ndarray:
         """float64 (persons, 18, 3), COCO-18, pixels of the network's input."""
-        observe("network_input", network_input.pixels)
+        observe("network_input", network_input.picture)
         with torch.inference_mode():
             output = self._network(torch.from_numpy(network_input.pixels))[0].numpy()
         observe("network_output", output)

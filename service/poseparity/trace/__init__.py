@@ -24,8 +24,9 @@ A trace is one JSON object, format "poseparity-trace/1". A script reads it with 
 Digest of an array: sha256 over the text DTYPE|LENGTH,LENGTH,...| and the array's bytes in C order. A scalar has no
 lengths: "<i8||". Digest of an observed value: sha256 over the digests of its items, 32 bytes each, one after the other.
 
-In the .npz a result is "STAGE.NAME", an observed value "STAGE.NAME/FRAME", frames counted from 0. It holds all results,
-the decoded frames and the network's input; the network's output is left out, because its input tells the same.
+In the .npz a result is "STAGE.NAME", an observed value "STAGE.NAME/FRAME", frames counted from 0.
 
-The golden traces of a bundle say nothing of time, machine and code: "created", "environment" and "seconds" are null.
+The golden traces of a bundle say nothing of time, machine and code, so that recording one again gives the same bytes:
+"created", "poseparity", "environment", "seconds" and the bundle's "sha256" are null, parameters have no "code", and the
+.npz holds results only.
 """

@@ -13,11 +13,18 @@ _LEVEL = 1  # of 9: frames hardly become smaller with more, and take many times 
 class ArrayFile:
     """A .npz being written. A context manager: it can be read after the block.
 
-    Size: about half of the frames' bytes (width * height * 3 each) and of the network's input (four bytes a value).
+    Size: about half of the bytes of the frames and of the pictures that the pose network is shown (width * height * 3
+    each), and its output (57 * width / 8 * height / 8 * 4 bytes of that picture).
+
+    Args:
+        observed: whether it holds what passes by, too, or results only.
+        compressed: whether it is compressed; the same arrays make the same bytes everywhere only when it is not.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL)
+    def __init__(self, path: Path, *, observed: bool = True, compressed: bool = True) -> None:
+        method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+        self._file = zipfile.ZipFile(path, "w", method, compresslevel=_LEVEL)
+        self.observed = observed
 
     def __enter__(self) -> ArrayFile:
         return self

@@ -21,7 +21,11 @@ class _Part(BaseModel):
 class TracedBundle(_Part):
     name: str
     version: str
-    sha256: str = Field(pattern=_SHA256, description="Digest of bundle.toml, which holds those of the weights.")
+    sha256: str | None = Field(
+        pattern=_SHA256,
+        description="Digest of bundle.toml, which holds those of the weights; null in a golden trace, whose own digest "
+        "bundle.toml holds.",
+    )
 
 
 class TracedInput(_Part):
@@ -64,7 +68,7 @@ class TracedValue(_Part):
 class TracedStage(_Part):
     name: str
     parameters: dict[str, Any]
-    seconds: float | None
+    seconds: float | None = Field(description="null in a golden trace.")
     digest: str = Field(pattern=_SHA256)
     values: list[TracedValue]
 
@@ -83,7 +87,7 @@ class Trace(_Part):
 
     format: Literal["poseparity-trace/1"]
     created: str | None = Field(description="UTC, ISO 8601; null in a golden trace.")
-    poseparity: str = Field(description="Version of the package.")
+    poseparity: str | None = Field(description="Version of the package; null in a golden trace.")
     bundle: TracedBundle
     input: TracedInput
     environment: dict[str, Any] | None = Field(description="verify_env.py's snapshot; null in a golden trace.")

@@ -21,7 +21,6 @@ from .parameters import parameters_of
 from .results import Result, results_of
 
 _MOST_DATA = 4096  # bytes of a value that a trace holds itself
-_KEPT = frozenset({"decode.frame", "pose.network_input"})  # of what passes by, what is written as arrays
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Tracer:
     """Pass it to a run as its observer, then ask it for the trace. One tracer for one run.
 
     Args:
-        arrays: where results, frames and the network's input are written as well; see arrays.py.
+        arrays: where the arrays themselves are written; see arrays.py.
     """
 
     def __init__(self, arrays: ArrayFile | None = None) -> None:
@@ -69,15 +68,15 @@ class Tracer:
         stream = self._streams.get(name)
         if stream is None:
             stream = self._streams[name] = _Stream(little_endian(value[:0]).dtype.str, list(value.shape))
-        if self._arrays and name in _KEPT:
+        if self._arrays and self._arrays.observed:
             self._arrays.add(f"{name}/{len(stream.digests)}", value)
         stream.add(value)
 
-    def finish(self, pipeline: Pipeline, result: PipelineResult, source: Source, environment: dict) -> Trace:
+    def finish(self, pipeline: Pipeline, result: PipelineResult, source: Source, environment: dict | None) -> Trace:
         """The trace of the run that this observed.
 
         Args:
-            environment: a snapshot, see environment.py.
+            environment: a snapshot, see environment.py; None where it is of no interest.
         """
         answer = result.to_dict()
         return Trace(

@@ -1,0 +1,124 @@
+"""Write the golden traces of a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from pathlib import Path
+
+from ..bundle import MANIFEST
+from ..errors import BundleError
+from ..importing.manifest import dump
+from ..inputs import kind_of
+from ..outputs import replacing
+from ..pipeline import Pipeline, PipelineResult
+from ..trace.arrays import ArrayFile
+from ..trace.files import write_trace
+from ..trace.model import Trace, TracedArrays, TracedStage
+from ..trace.tracer import Source, Tracer
+
+FOLDER = "golden"
+_HEADER = "[[golden]]"
+
+
+def record(pipeline: Pipeline, inputs: tuple[str, ...]) -> list[PipelineResult]:
+    """Run each input, and write its trace into the bundle and its entry into bundle.toml.
+
+    Args:
+        pipeline: of the bundle; its own copy of bundle.toml is not read again.
+        inputs: names of files in the bundle's folder. The entries of bundle.toml become these, whatever they were.
+
+    Raises:
+        BundleError, PoseParityError: see `record_traces` and `entered`.
+    """
+    results, entries = record_traces(pipeline, inputs)
+    manifest = pipeline.bundle.folder / MANIFEST
+    text = entered(manifest.read_text(encoding="utf-8"), entries)
+    with replacing(manifest) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return results
+
+
+def record_traces(pipeline: Pipeline, inputs: tuple[str, ...]) -> tuple[list[PipelineResult], list[dict]]:
+    """Run each input, and write its trace into the bundle.
+
+    Returns:
+        The answers, and the `[[golden]]` entries that bundle.toml should have.
+
+    Raises:
+        BundleError: an input is no file of the bundle, or two have one stem.
+        PoseParityError: an input has no answer.
+    """
+    folder = pipeline.bundle.folder
+    _check_inputs(folder, inputs)
+    (folder / FOLDER).mkdir(exist_ok=True)
+    recorded = [_record_one(pipeline, name) for name in inputs]
+    return [result for result, _ in recorded], [entry for _, entry in recorded]
+
+
+def run_traced(pipeline: Pipeline, name: str, arrays: ArrayFile | None = None) -> tuple[PipelineResult, Trace]:
+    """Run a file of the bundle; its trace has everything but the environment."""
+    path = pipeline.bundle.folder / name
+    kind = kind_of(path)
+    tracer = Tracer(arrays)
+    if kind == "video":
+        result = pipeline.run_video(path, observe=tracer)
+    else:
+        result = pipeline.run_csv(path.read_bytes(), observe=tracer)
+    return result, tracer.finish(pipeline, result, Source.of_file(path, kind), environment=None)
+
+
+def lasting(trace: Trace) -> Trace:
+    """What of a trace is the same whenever, wherever and with whatever release it is recorded.
+
+    The sha256 of bundle.toml is left out because it would hold itself.
+    """
+    stages = [_lasting_stage(stage) for stage in trace.stages]
+    bundle = trace.bundle.model_copy(update={"sha256": None})
+    gone = {"created": None, "poseparity": None, "environment": None}
+    return trace.model_copy(update={**gone, "bundle": bundle, "stages": stages})
+
+
+def entered(text: str, entries: list[dict]) -> str:
+    """bundle.toml's text with these entries in place of its own, and everything else as it was.
+
+    Raises:
+        BundleError: something else follows its entries.
+    """
+    head = text.split(f"\n{_HEADER}", 1)[0].rstrip("\n")
+    result = f"{head}\n\n{dump({'golden': entries})}"
+    wanted = {**tomllib.loads(text), "golden": entries}
+    if tomllib.loads(result) != wanted:
+        raise BundleError(
+            f"something follows {_HEADER} in {MANIFEST}", fix=f"move every {_HEADER} to the end of {MANIFEST}"
+        )
+    return result
+
+
+def _check_inputs(folder: Path, inputs: tuple[str, ...]) -> None:
+    for name in inputs:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise BundleError(f"{name} is no file of {folder}", fix="copy it there and give its name alone")
+    if len({Path(name).stem for name in inputs}) < len(inputs):
+        raise BundleError(f"of {', '.join(inputs)} two have one name before the dot", fix="rename one of them")
+
+
+def _record_one(pipeline: Pipeline, name: str) -> tuple[PipelineResult, dict]:
+    folder = pipeline.bundle.folder / FOLDER
+    path, arrays_path = (folder / f"{Path(name).stem}{suffix}" for suffix in (".json", ".npz"))
+    with replacing(arrays_path) as partial:
+        # Not compressed: another build of zlib would write other bytes.
+        with ArrayFile(partial, observed=False, compressed=False) as arrays:
+            result, trace = run_traced(pipeline, name, arrays)
+        named = TracedArrays(file=arrays_path.name, sha256=_sha256(partial))
+    write_trace(path, lasting(trace).model_copy(update={"arrays": named}))
+    return result, {"input": name, "trace": f"{FOLDER}/{path.name}", "sha256": _sha256(path)}
+
+
+def _lasting_stage(stage: TracedStage) -> TracedStage:
+    parameters = {name: value for name, value in stage.parameters.items() if name != "code"}
+    return stage.model_copy(update={"parameters": parameters, "seconds": None})
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

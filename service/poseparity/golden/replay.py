@@ -1,0 +1,103 @@
+"""Hold what a bundle's golden inputs give here against what they gave where the bundle was made."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..bundle import Bundle, Golden
+from ..errors import BundleError
+from ..pipeline import Pipeline
+from ..trace.files import read_trace
+from ..trace.model import Trace, TracedStage, TracedValue
+from .record import run_traced
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One golden input, replayed.
+
+    Attributes:
+        stages: names of the stages of the golden trace, in their order.
+        differing: those of them that gave something else here.
+        first: what differs in the first of these, in words; None where nothing does.
+    """
+
+    input: str
+    stages: tuple[str, ...]
+    differing: tuple[str, ...]
+    first: str | None
+
+    def __str__(self) -> str:
+        equal = len(self.stages) - len(self.differing)
+        head = f"{self.input}: {equal} of {len(self.stages)} stages identical"
+        return head if self.first is None else f"{head}; first different: {self.differing[0]}: {self.first}"
+
+
+def replay(pipeline: Pipeline) -> list[Replay]:
+    """Run every golden input of the bundle.
+
+    Raises:
+        BundleError: the bundle has none, or see `read_golden`.
+        PoseParityError: an input has no answer here.
+    """
+    bundle = pipeline.bundle
+    if not bundle.golden:
+        raise BundleError(
+            f"bundle {bundle.name} has no golden traces",
+            fix=f"record them where it is known to be right: poseparity bundle record {bundle.folder}",
+        )
+    traces = [(entry, read_golden(bundle, entry)) for entry in bundle.golden]
+    return [compared(entry.input, trace, run_traced(pipeline, entry.input)[1]) for entry, trace in traces]
+
+
+def read_golden(bundle: Bundle, entry: Golden) -> Trace:
+    """A golden trace, if it is the one that bundle.toml names, and its input is the one that it was recorded with.
+
+    Raises:
+        BundleError, TraceError: a file is missing, changed or no trace.
+    """
+    path = bundle.folder / entry.trace
+    _check(path, entry.sha256)
+    trace = read_trace(path)
+    _check(bundle.folder / entry.input, trace.input.sha256)
+    if trace.arrays:
+        _check(path.with_name(trace.arrays.file), trace.arrays.sha256)
+    return trace
+
+
+def compared(name: str, golden: Trace, found: Trace) -> Replay:
+    """Stage by stage, and in a stage value by value: what only this release records is left aside."""
+    differences = {stage.name: _difference(stage, found.stage(stage.name)) for stage in golden.stages}
+    differing = tuple(stage for stage, words in differences.items() if words)
+    return Replay(name, tuple(differences), differing, differences[differing[0]] if differing else None)
+
+
+def _difference(golden: TracedStage, found: TracedStage | None) -> str | None:
+    if found is None:
+        return "it did not run"
+    words = [_value_difference(value, found.value(value.name)) for value in golden.values]
+    return ", ".join(filter(None, words)) or None
+
+
+def _value_difference(golden: TracedValue, found: TracedValue | None) -> str | None:
+    if found is None:
+        return f"{golden.name} is not there"
+    if (golden.dtype, golden.shape) != (found.dtype, found.shape):
+        return f"{golden.name} is {found.dtype} {found.shape}, expected {golden.dtype} {golden.shape}"
+    if golden.sha256 == found.sha256:
+        return None
+    if not golden.frames or not found.frames:
+        return golden.name
+    frames = [frame for frame, pair in enumerate(zip(golden.frames, found.frames, strict=True)) if len(set(pair)) > 1]
+    return f"{golden.name} in {len(frames)} of {len(golden.frames)} frames, the first is {frames[0]}"
+
+
+def _check(path: Path, sha256: str) -> None:
+    fix = "restore the file from where the bundle came from, or record the traces again: poseparity bundle record"
+    if not path.is_file():
+        raise BundleError(f"{path} is missing", fix=fix)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        raise BundleError(f"{path} has sha256 {found}, expected {sha256}: its content changed", fix=fix)
