@@ -12,10 +12,12 @@ import pytest
 from images.builder.locks import sha256
 from images.builder.recipes import CPU_LOCK
 from poseparity.numerics import read_pins
+from tests.golden_bundle import CLIP, CSV, differing_stages, make_short_bundle
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 LIMIT_BYTES = 1_600_000_000
+AT_ONCE = 32
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +132,46 @@ def wait_while_starting(container) -> str:
             break
         time.sleep(0.5)
     return health
+
+
+def test_the_golden_traces_are_those_of_every_other_machine(run):
+    """The demo bundle's, which are committed: another file system, another user, the image's own libraries."""
+    assert run("poseparity", "bundle", "verify", "--replay").splitlines()[-1] == "clip.mp4: 9 of 9 stages identical"
+
+
+@pytest.fixture(scope="module")
+def short_bundle(demo_bundle, demo_result, tmp_path_factory):
+    return make_short_bundle(demo_bundle, demo_result.csv, tmp_path_factory.mktemp("short") / "bundle")
+
+
+@pytest.fixture
+def service(engine, app, short_bundle):
+    """Start the service on the short bundle with a number of workers; its address on this machine."""
+    started = []
+
+    def start(workers: int) -> str:
+        settings = {"BUNDLE": "/bundle", "HOST": "0.0.0.0", "WORKERS": workers, "QUEUE_LIMIT": AT_ONCE}
+        container = engine.containers.run(
+            app["image"],
+            detach=True,
+            read_only=True,
+            tmpfs={"/tmp": ""},
+            environment={f"POSEPARITY_{name}": str(value) for name, value in settings.items()},
+            volumes={str(short_bundle.folder): {"bind": "/bundle", "mode": "ro"}},
+            ports={"19031/tcp": ("127.0.0.1", None)},
+        )
+        started.append(container)
+        assert wait_while_starting(container) == "healthy", container.logs().decode()
+        return f"http://127.0.0.1:{container.ports['19031/tcp'][0]['HostPort']}"
+
+    yield start
+    for container in started:
+        container.remove(force=True)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 8])
+def test_every_answer_of_a_container_is_equal_stage_by_stage(service, short_bundle, workers):
+    """To what was recorded outside of it, whatever the workers and the requests at once."""
+    url = service(workers)
+    assert differing_stages(short_bundle, CLIP, url, 1) == [()]
+    assert differing_stages(short_bundle, CSV, url, AT_ONCE) == [()] * AT_ONCE
