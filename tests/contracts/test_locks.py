@@ -14,7 +14,7 @@ import pytest
 from images.builder.debian import parse
 from images.builder.locks import LOCKFILES, ROOT, normalise, read_lock
 
-LOCKS = ("cpu", "cuda", "controller", "dev")
+LOCKS = ("cpu", "cuda", "controller", "dev", "faults")
 
 
 def pins(name: str) -> dict[str, str]:
