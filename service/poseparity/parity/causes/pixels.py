@@ -66,9 +66,9 @@ def _samples(stage: StageComparison, a: TraceFile, b: TraceFile) -> list[_Sample
     for frame in _some(stage, "network_input"):
         image = a.observed("decode", "frame", frame)
         inputs = [side.observed("pose", "network_input", frame) for side in (a, b)]
-        if image is not None and all(each is not None and each.ndim == 4 for each in inputs):
+        if image is not None and all(each is not None and each.ndim == 3 for each in inputs):
             crop = image[y : y + height, x : x + width]
-            samples.append(_Sample(crop, *(each[0].transpose(1, 2, 0).astype(np.float64) for each in inputs)))
+            samples.append(_Sample(crop, *(each.astype(np.float64) for each in inputs)))
     return samples
 
 
@@ -139,7 +139,7 @@ def _resize(method: int | None) -> _Fit:
         scale = min(len(like) / len(crop), like.shape[1] / crop.shape[1])
         size = round(crop.shape[1] * scale), round(len(crop) * scale)
         own = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-        return cv2.resize(crop, size, interpolation=own if method is None else method) / 256 - 0.5
+        return cv2.resize(crop, size, interpolation=own if method is None else method)
 
     return fit
 
@@ -152,5 +152,5 @@ def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
 
 
 def _amount(samples: list[_Sample]) -> str:
-    differences = [np.abs(each.a - each.b).mean() * 256 for each in samples if each.a.shape == each.b.shape]
+    differences = [np.abs(each.a - each.b).mean() for each in samples if each.a.shape == each.b.shape]
     return f"{np.mean(differences):.2g} grey levels on average" if differences else "other sizes"
