@@ -8,16 +8,16 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .. import skeleton_csv
 from ..errors import InputError, OutputError
-from ..inputs import kind_of
 from ..outputs import check_output
 from ..settings import load_settings
 from .report import report
 from .result import Comparison
+
+if TYPE_CHECKING:  # the command line loads without NumPy: a processor that NumPy cannot run on is refused by name
+    import numpy as np
 
 _HELP = "say where two runs differ first, and why; exit 0 identical, 1 different, 2 error"
 _DESCRIPTION = (
@@ -117,6 +117,9 @@ def compare_files(a: Path, b: Path) -> Comparison:
 
 def _read(path: Path) -> np.ndarray:
     """A skeleton: float64 (frames, 17, 3)."""
+    from .. import skeleton_csv
+    from ..inputs import kind_of
+
     try:
         if kind_of(path) == "video":
             raise InputError(
