@@ -4,7 +4,9 @@ Runs the pipeline without and with a trace in turns, each round in the other ord
 loaded and warm. "With" is everything that recording does, but for describing the environment: the values that pass by
 are digested, the trace is put together and written to a file. A round's figure is the one time over the other, less 1;
 printed are the median over the rounds and, in brackets, the quartiles. Times are the process's own (CPU) time, so that
-other programs disturb it little; the pipeline has one thread.
+other programs disturb it little; the pipeline has one thread. Two runs without a trace differ by more than a trace
+costs, so a second line tells how long the recorder's own calls took, as a share of the rest of the same run: it is
+steady, but leaves out what recording costs elsewhere, in the processor's caches.
 
 The environment is described once a process, before its first trace, whatever the number of runs: its time is printed
 beside the others, in runs of this input, and is not part of the 3%.
@@ -20,9 +22,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from poseparity.environment import snapshots
 from poseparity.inputs import kind_of
-from poseparity.pipeline import Pipeline
+from poseparity.pipeline import Pipeline, PipelineResult
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from poseparity.trace.arrays import ArrayFile
@@ -31,6 +35,17 @@ from poseparity.trace.tracer import Source, Tracer
 from training.manifest import BUNDLE
 
 GOAL = 0.03
+
+
+class TimedTracer(Tracer):
+    """A tracer that knows how long this process was in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def __call__(self, name: str, value: np.ndarray) -> None:
+        self.seconds += _timed(lambda: super(TimedTracer, self).__call__(name, value))
 
 
 class Runs:
@@ -49,6 +64,19 @@ class Runs:
     def traced(self) -> float:
         return _timed(lambda: self._record(Tracer()))
 
+    def own_share(self) -> float:
+        """How long the recorder's own calls take, as a share of the rest of the run."""
+        tracer, finishing = TimedTracer(), 0.0
+
+        def record() -> None:
+            nonlocal finishing
+            result = self._run(observe=tracer)
+            finishing = _timed(lambda: self._finish(tracer, result))
+
+        whole = _timed(record)
+        own = tracer.seconds + finishing
+        return own / (whole - own)
+
     def with_arrays(self) -> float:
         def record() -> None:
             with ArrayFile(self._folder / "trace.npz") as arrays:
@@ -62,7 +90,9 @@ class Runs:
         return self._pipeline.run_csv(self._path.read_bytes(), **observer)
 
     def _record(self, tracer: Tracer) -> None:
-        result = self._run(observe=tracer)
+        self._finish(tracer, self._run(observe=tracer))
+
+    def _finish(self, tracer: Tracer, result: PipelineResult) -> None:
         source = Source.of_file(self._path, self._kind)
         trace = tracer.finish(self._pipeline, result, source, self._environment)
         write_trace(self._folder / "trace.json", trace)
@@ -108,6 +138,7 @@ def main() -> int:
         one, _ = runs.plain(), runs.traced()  # not counted: what is initialised once
         shares = cost(runs.plain, runs.traced, options.rounds)
         print(_line("a trace", shares))
+        print(_line("its own calls", [runs.own_share() for _ in range(options.rounds)]))
         print(_line("a trace with its arrays", cost(runs.plain, runs.with_arrays, max(2, options.rounds // 4))))
     print(f"{'the environment, once':<28} {describing / one:7.2f} runs of this input")
     missed = statistics.median(shares) > GOAL
