@@ -258,6 +258,7 @@ def test_a_config_with_code_of_its_own_is_refused_by_name(training_runs, tmp_pat
         ("default_scope = 'mine'", "default_scope is 'mine'"),
         ("test_pipeline = test_pipeline[1:]", "test_pipeline and test_dataloader.dataset.pipeline differ"),
         ("model = None", "has no model"),
+        ("model['backbone']['_scope_'] = 'mmpose'", "model.backbone has the _scope_ 'mmpose', expected 'mmaction'"),
     ],
 )
 def test_a_config_that_says_what_no_bundle_can_do(training_runs, tmp_path, addition, words):
@@ -277,6 +278,16 @@ def test_a_config_runs_in_another_process(training_runs, tmp_path):
     config.write_text(BASE + code + run_of(training_runs, "stgcn-j").config.read_text())
     read_config(config)
     assert int(trace.read_text()) != os.getpid()
+
+
+def test_a_config_may_build_on_one_of_mmaction2s(tmp_path):
+    """Fine-tuning begins like this; mmengine looks for the base with pkg_resources, which newer setuptools lack."""
+    config = tmp_path / "golf.py"
+    official = "mmaction::skeleton/stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py"
+    config.write_text(f"_base_ = {official!r}\nmodel = dict(cls_head=dict(num_classes=2))\n")
+    found = read_config(config)
+    assert (found.model["backbone"]["type"], found.model["cls_head"]["num_classes"]) == ("STGCN", 2)
+    assert found.pipeline[0] == {"type": "PreNormalize2D"}
 
 
 def test_an_img_shape_of_the_config_needs_a_decision(training_runs, tmp_path):
