@@ -9,13 +9,14 @@ from poseparity.parity.trace_report import amount_of
 from .suite import Outcome
 
 HEADER = ("fault", "first stage that differs", "largest difference there", "cause named")
+UNHARMED = "none: equal bits"
 
 
 def row(outcome: Outcome) -> tuple[str, str, str, str]:
     """One fault's cells in the order of HEADER."""
     cause = outcome.cause
     named = f"{cause.code}: {cause.title}" if cause else "none"
-    return outcome.fault.name, outcome.stage or "none: equal bits", _largest(outcome), named
+    return outcome.fault.name, outcome.stage or UNHARMED, _largest(outcome), named
 
 
 def _largest(outcome: Outcome) -> str:
