@@ -9,9 +9,9 @@ from poseparity.bundle import (
     Bundle,
     InterpolateParameters,
     NormaliseParameters,
-    PoseParameters,
     TrimParameters,
 )
+from poseparity.tables import OpenPoseParameters
 
 TEMPLATE = Path(__file__).with_name("manifest.toml")
 ARCHITECTURE = Path(__file__).with_name("detector.yaml")
@@ -27,7 +27,7 @@ def parameters() -> Bundle:
     """A bundle without weights: enough to build the stages between the pose network and the recogniser."""
     tables = read_template()
     return Bundle.model_construct(
-        pose=PoseParameters(**tables["pose"]),
+        pose=OpenPoseParameters(**tables["pose"]),
         interpolate=InterpolateParameters(**tables["interpolate"]),
         trim=TrimParameters(**tables["trim"]),
         normalise=NormaliseParameters(**tables["normalise"]),

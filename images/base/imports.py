@@ -20,6 +20,7 @@ MODULES = (
     "torch",
     "torch._dynamo",
     "ultralytics.models.yolo.detect",
+    "ultralytics.models.yolo.pose",
     "ultralytics.nn.tasks",
 )
 

@@ -10,22 +10,16 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from .errors import BundleError
+from .tables import ENGINES, STRATEGIES, CropParameters, PoseParameters, Table, UltralyticsTable
 
 MANIFEST = "bundle.toml"
 Joints = Literal["coco17", "openpose18"]
-Follow = Literal["score", "largest", "most_confident", "nearest"]
 
 
-class _Table(BaseModel):
-    """A table of bundle.toml: a misspelt key is an error, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class WeightsFile(_Table):
+class WeightsFile(Table):
     file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*\.safetensors$")
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     bytes: int = Field(gt=0)
@@ -33,47 +27,17 @@ class WeightsFile(_Table):
     licence: str
 
 
-class Labels(_Table):
+class Labels(Table):
     names: tuple[str, ...] = Field(min_length=2)
 
 
-class DetectParameters(_Table):
+class DetectParameters(UltralyticsTable):
     """YOLO on a share of the frames; see stages/detect.py."""
 
-    architecture: str
-    classes: tuple[str, ...]
-    person_class: int = Field(ge=0)
-    image_size: int = Field(gt=0, multiple_of=32)
-    confidence: float = Field(gt=0, lt=1)
-    iou: float = Field(gt=0, lt=1)
     sample_share: float = Field(gt=0, le=1)
-    rect: bool = Field(False, description="Pad the scaled frame to a multiple of 32, as predict does, not to a square.")
 
 
-class CropParameters(_Table):
-    """See stages/crop.py."""
-
-    padding: float = Field(ge=0, le=2, description="Share of the box's width and height added on each side.")
-
-
-class PoseParameters(_Table):
-    """OpenPose's network input and decoding; see openpose/decode.py.
-
-    OpenPose itself runs the COCO network with net_height = 368 and width_multiple = 16, and has the defaults below.
-    """
-
-    network: dict[str, Any] = Field(description='kind = "small" or "coco", and the parameters of that kind.')
-    net_height: int = Field(gt=0, multiple_of=8, description="Height of the network's input; the crop is scaled to it.")
-    width_multiple: int = Field(gt=0, multiple_of=8, description="The input's width is padded to a multiple of this.")
-    peak_threshold: float = Field(0.05, gt=0, lt=1, description="A peak of a heatmap is a part above this.")
-    paf_threshold: float = Field(0.05, gt=0, lt=1, description="A sample of a limb's field agrees with it above this.")
-    paf_share: float = Field(0.95, ge=0, lt=1, description="A limb needs more than this share of its samples to agree.")
-    min_parts: int = Field(3, ge=1, le=18, description="Parts that a person has at least.")
-    min_score: float = Field(0.4, ge=0, description="A person's score divided by its parts, at least.")
-    follow: Follow = Field("score", description="Which person of a frame is followed; see openpose/follow.py.")
-
-
-class QualityParameters(_Table):
+class QualityParameters(Table):
     """See stages/inspect.py."""
 
     max_missing_share: float = Field(
@@ -81,13 +45,13 @@ class QualityParameters(_Table):
     )
 
 
-class InterpolateParameters(_Table):
+class InterpolateParameters(Table):
     """See stages/interpolate.py."""
 
     method: Literal["linear", "none"]
 
 
-class TrimParameters(_Table):
+class TrimParameters(Table):
     """See stages/trim.py."""
 
     threshold: float = Field(ge=0, description="Step of a joint from frame to frame, in torso lengths, that is motion.")
@@ -95,7 +59,7 @@ class TrimParameters(_Table):
     min_frames: int = Field(ge=2, description="Fewer frames than this are never left: then nothing is trimmed.")
 
 
-class NormaliseParameters(_Table):
+class NormaliseParameters(Table):
     """See stages/normalise.py."""
 
     reference: Literal["frame", "crop", "skeleton"]
@@ -104,13 +68,13 @@ class NormaliseParameters(_Table):
     transforms: tuple[dict[str, Any], ...] = Field(min_length=1)
 
 
-class RecogniseParameters(_Table):
+class RecogniseParameters(Table):
     """See stages/recognise.py."""
 
     model: dict[str, Any]
 
 
-class Demo(_Table):
+class Demo(Table):
     """A clip that ships with the bundle, and its label: what a service answers before it calls itself ready."""
 
     clip: str
@@ -118,7 +82,7 @@ class Demo(_Table):
     recorded: bool = Field(False, description="The label is what the model said when the bundle was made.")
 
 
-class Golden(_Table):
+class Golden(Table):
     """What an input gave, stage by stage, where the bundle was made; see golden/."""
 
     input: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="A video or skeleton CSV of the bundle.")
@@ -126,7 +90,7 @@ class Golden(_Table):
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of the trace, which holds that of its arrays.")
 
 
-class Bundle(_Table):
+class Bundle(Table):
     """The content of bundle.toml. `folder` is where it was read from, `sha256` names its whole content."""
 
     folder: Path
@@ -139,7 +103,7 @@ class Bundle(_Table):
     source: str
     labels: Labels
     weights: dict[Literal["detector", "pose", "recogniser"], WeightsFile]
-    detect: DetectParameters
+    detect: DetectParameters | None = None
     crop: CropParameters
     pose: PoseParameters
     quality: QualityParameters
@@ -155,9 +119,6 @@ class Bundle(_Table):
         classes = self.recognise.model.get("cls_head", {}).get("num_classes")
         if classes != len(self.labels.names):
             raise ValueError(f"labels.names has {len(self.labels.names)} names, the model has {classes} classes")
-        absent = {"detector", "pose", "recogniser"} - set(self.weights)
-        if absent:
-            raise ValueError(f"weights lacks {', '.join(sorted(absent))}")
         return self
 
     @model_validator(mode="after")
@@ -167,6 +128,29 @@ class Bundle(_Table):
         if has_neck != (self.normalise.joints == "openpose18"):
             raise ValueError(f"normalise.joints is {self.normalise.joints!r}, the model's graph is {graph!r:.80}")
         return self
+
+    @model_validator(mode="after")
+    def _the_detector_is_there_where_it_is_used(self) -> Bundle:
+        if self.uses_detector != (self.detect is not None):
+            problem = "[detect] is missing" if self.uses_detector else "[detect] does not belong to the bundle"
+            raise ValueError(f'{problem}: crop.strategy is "{self.crop.strategy}"')
+        return self
+
+    @model_validator(mode="after")
+    def _weights_are_those_of_the_stages(self) -> Bundle:
+        needed = {"recogniser"}
+        needed |= {"detector"} if self.uses_detector else set()
+        needed |= {"pose"} if self.pose.engine != "openpose-binary" else set()
+        why = f'crop.strategy is "{self.crop.strategy}", pose.engine is "{self.pose.engine}"'
+        if absent := needed - set(self.weights):
+            raise ValueError(f"weights lacks {', '.join(sorted(absent))}: {why}")
+        if extra := set(self.weights) - needed:
+            raise ValueError(f"weights has {', '.join(sorted(extra))}, which nothing uses: {why}")
+        return self
+
+    @property
+    def uses_detector(self) -> bool:
+        return self.crop.strategy == "yolo"
 
     def load_weights(self, name: Literal["detector", "pose", "recogniser"]) -> dict:
         """Read one weights file: parameter name to torch tensor, in the order of the file."""
@@ -223,7 +207,9 @@ def first_problem(error: Exception) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}, found {first['input']!r:.80}"
+    # pydantic names the form of a table that has several as if it were a key.
+    names = [str(part) for part in first["loc"] if part not in STRATEGIES and part not in ENGINES]
+    return f"{'.'.join(names)}: {first['msg']}, found {first['input']!r:.80}"
 
 
 def check_state(module, state: dict, path: Path) -> None:

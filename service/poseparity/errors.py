@@ -13,6 +13,7 @@ PoseParityError
 ├── NoRoomForUpload       507  the temporary folder is full
 ├── BundleError           500  the model bundle is damaged or inconsistent
 │   └── ImportRefused     500  what another program wrote cannot become a bundle
+├── EngineError           500  another program that estimates poses fails, or is not the one expected
 ├── FetchError            500  a file of a named bundle cannot be fetched, or is not the one expected
 ├── PinError              500  a numerical pin did not take effect
 ├── ProcessorError        500  the processor lacks instructions that the pins choose
@@ -118,6 +119,10 @@ class BundleError(PoseParityError):
 
 class ImportRefused(BundleError):
     code = "import-refused"
+
+
+class EngineError(PoseParityError):
+    code = "pose-engine-failed"
 
 
 class FetchError(PoseParityError):

@@ -6,7 +6,7 @@ A stage that streams hands each item to an observer and forgets it; a trace is o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np  # the command line must not load it before it has looked at the processor
@@ -25,7 +25,7 @@ class Observed:
         observed: name of each value that it hands out, one frame at a time, to the value's unit.
     """
 
-    observed: ClassVar[dict[str, str]]
+    observed: dict[str, str]
 
 
 @runtime_checkable

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from . import skeleton_csv
 from .bundle import Bundle
+from .engines.base import PoseEngine
+from .engines.build import build_engine
+from .engines.program import Installation
 from .errors import BundleError, PoseParityError
 from .observe import Observe, Observed, unobserved
 from .quality import missing_joints
 from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
-from .stages.crop import Crop
+from .stages.crop import Crop, TwoPass, WholeFrame
 from .stages.decode import Decode
 from .stages.detect import Detect
 from .stages.inspect import Inspect
@@ -81,8 +84,11 @@ class PipelineResult:
     def _frames(self) -> dict:
         kept = self.kept
         frames = {"total": self.skeleton.frame_count, "kept": kept.frame_count, "first_kept": kept.first_frame}
-        if isinstance(cropped := self.records.get(Crop.name), CroppedVideo):
+        cropped = self.records.get(Crop.name)
+        if isinstance(cropped, CroppedVideo) and cropped.frames_sampled is not None:
             frames |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
+        if self.skeleton.several_persons is not None:
+            frames |= {"several_persons": self.skeleton.several_persons}
         return frames
 
 
@@ -92,16 +98,19 @@ class Pipeline:
     Args:
         bundle: the models and every parameter.
         max_frames, max_pixels: inputs over these limits are refused.
+        openpose: OpenPose on this machine, for a bundle whose pose engine is its executable.
     """
 
-    def __init__(self, bundle: Bundle, *, max_frames: int, max_pixels: int) -> None:
+    def __init__(
+        self, bundle: Bundle, *, max_frames: int, max_pixels: int, openpose: Installation | None = None
+    ) -> None:
         self.bundle = bundle
         self._max_frames = max_frames
+        engine = build_engine(bundle, openpose or Installation())
         self.stages = (
             Decode(max_frames=max_frames, max_pixels=max_pixels),
-            Detect(bundle),
-            Crop(bundle),
-            Pose(bundle),
+            *_crop_stages(bundle, engine),
+            Pose(bundle, engine),
             Inspect(bundle),
             Interpolate(bundle),
             Trim(bundle),
@@ -178,6 +187,15 @@ class Pipeline:
             records=records,
             seconds=seconds,
         )
+
+
+def _crop_stages(bundle: Bundle, engine: PoseEngine) -> tuple:
+    """From the video to its crop; the two strategies without a detector load none."""
+    if bundle.crop.strategy == "none":
+        return (WholeFrame(),)
+    if bundle.crop.strategy == "two_pass":
+        return (TwoPass(bundle, engine),)
+    return (Detect(bundle), Crop(bundle))
 
 
 def _call(stage, record, observe: Observe):

@@ -65,12 +65,17 @@ class Detections:
 
 @dataclass(frozen=True)
 class CroppedVideo:
-    """A video and the one region of it that is looked at in every frame."""
+    """A video and the one region of it that is looked at in every frame.
+
+    Attributes:
+        frames_sampled: frames that were looked at to find the region; None when it is the whole frame.
+        frames_with_person: of those, frames with a person.
+    """
 
     video: Video
     crop: Box
-    frames_sampled: int
-    frames_with_person: int
+    frames_sampled: int | None = None
+    frames_with_person: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +88,14 @@ class Skeleton:
         frame_size: size of the full frame; None when only a CSV is known.
         crop: the region that was looked at; None when only a CSV is known.
         first_frame: index, in what was recorded, of the first frame held here.
+        several_persons: frames in which more than one person was found; None when only a CSV is known.
     """
 
     keypoints: np.ndarray
     frame_size: Size | None = None
     crop: Box | None = None
     first_frame: int = 0
+    several_persons: int | None = None
 
     @property
     def frame_count(self) -> int:

@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     stall_timeout_s: int = Field(30, ge=1, description="Seconds without a byte after which an upload is given up.")
     max_frames: int = Field(9000, ge=2, description="Most frames of a video or rows of a skeleton CSV.")
     max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")
+    openpose_binary: Path | None = Field(None, description="OpenPose's executable, for a bundle that runs it.")
+    openpose_models: Path | None = Field(None, description="OpenPose's folder models, for a bundle that runs OpenPose.")
+    openpose_timeout_s: int = Field(600, ge=1, description="Seconds that OpenPose may take for 256 frames.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log level.")
 
 

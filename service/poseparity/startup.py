@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import numerics
 from .bundle import load_bundle
+from .engines.program import Installation
 from .pipeline import Pipeline
 from .settings import Settings
 
@@ -15,13 +16,18 @@ def load_pipeline(settings: Settings, *, pinned: bool = True) -> Pipeline:
         pinned: False leaves out the proof, for a result that is to be compared and not trusted.
 
     Raises:
-        PinError, BundleError: it cannot be trusted to compute what another machine computes.
+        PinError, BundleError, EngineError: it cannot be trusted to compute what another machine computes.
     """
     bundle = load_bundle(settings.bundle)
     numerics.make_deterministic()
     if pinned:
         numerics.enforce()  # before the models: ultralytics would set a variable that is missing, and hide it
-    pipeline = Pipeline(bundle, max_frames=settings.max_frames, max_pixels=settings.max_pixels)
+    pipeline = Pipeline(
+        bundle,
+        max_frames=settings.max_frames,
+        max_pixels=settings.max_pixels,
+        openpose=Installation.of(settings),
+    )
     if pinned:
         numerics.enforce()  # after them: ultralytics sets the number of threads to its own choice
     return pipeline

@@ -11,13 +11,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from poseparity.engines import openpose
 from poseparity.stages import interpolate, normalise, pose
 from poseparity.stages._mmaction2 import registries
 
 from .bundles import setting
 from .fault import CodeFault
 
-_annotation, _filled, _fit, _moved = normalise.annotation, interpolate.filled, pose.fit_to_network, pose._moved
+_annotation, _filled, _fit, _moved = normalise.annotation, interpolate.filled, openpose.fit_to_network, pose._moved
 
 
 @contextmanager
@@ -129,9 +130,9 @@ def mean_centring_inside() -> AbstractContextManager[None]:
 
 FAULTS = (
     CodeFault("crop written through JPEG", "pose", "jpeg", ("B's pixels", "quality about 95"), True,
-              patch=in_place_of(pose, "fit_to_network", crop_through_jpeg)),
+              patch=in_place_of(openpose, "fit_to_network", crop_through_jpeg)),
     CodeFault("red and blue exchanged before the pose network", "pose", "colour-order", ("B has red and blue",), True,
-              patch=in_place_of(pose, "fit_to_network", red_and_blue_exchanged)),
+              patch=in_place_of(openpose, "fit_to_network", red_and_blue_exchanged)),
     CodeFault("skeleton in [0,1]", "pose", "unit-range", ("B",), True,
               patch=in_place_of(pose, "_moved", unit_skeleton)),
     CodeFault("all confidences of the skeleton set to one", "pose", "confidence-constant", ("B",), True,

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+import poseparity.engines.openpose as openpose
 import poseparity.stages.interpolate as interpolate
 import poseparity.stages.normalise as normalise
-import poseparity.stages.pose as pose
 from poseparity.parity import traces
 from poseparity.parity.trace_file import load_trace
 from poseparity.pipeline import Pipeline
@@ -150,13 +150,13 @@ def test_a_parameter_without_effect_is_a_warning(skeleton, record_csv, with_bund
 
 
 def test_a_crop_that_went_through_jpeg(video, record, monkeypatch):
-    fit = pose.fit_to_network
+    fit = openpose.fit_to_network
 
     def through_jpeg(crop, **size):
         content = cv2.imencode(".jpg", np.ascontiguousarray(crop), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
         return fit(cv2.imdecode(content, cv2.IMREAD_COLOR), **size)
 
-    monkeypatch.setattr(pose, "fit_to_network", through_jpeg)
+    monkeypatch.setattr(openpose, "fit_to_network", through_jpeg)
     changed = record()
     comparison = compared(video, changed)
     assert named(comparison) == ("pose", "jpeg")
@@ -170,9 +170,13 @@ def test_a_crop_that_went_through_jpeg(video, record, monkeypatch):
 def test_exchanged_colours_and_another_interpolation(video, record, monkeypatch):
     import poseparity.openpose.image as image
 
-    fit, resize = pose.fit_to_network, cv2.resize
+    fit, resize = openpose.fit_to_network, cv2.resize
+
+    def exchange(crop, **size):
+        return fit(np.ascontiguousarray(crop[..., ::-1]), **size)
+
     with monkeypatch.context() as patch:
-        patch.setattr(pose, "fit_to_network", lambda crop, **size: fit(np.ascontiguousarray(crop[..., ::-1]), **size))
+        patch.setattr(openpose, "fit_to_network", exchange)
         exchanged = record()
     with monkeypatch.context() as patch:
         patch.setattr(image.cv2, "resize", lambda crop, size, interpolation: resize(crop, size, interpolation=1))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from poseparity.bundle import DetectParameters
-from poseparity.errors import ImportRefused
+from poseparity.errors import BundleError, ImportRefused
 from poseparity.importing.detector import read_detector
 from poseparity.importing.manifest import weights_entry
 from poseparity.importing.parts import detector_part
@@ -20,7 +20,7 @@ from poseparity.numerics import limit_threads
 from poseparity.records import Size, VideoFile
 from poseparity.settings import load_settings
 from poseparity.stages import detect
-from poseparity.stages.decode import frames
+from poseparity.stages.decode import frames, sampled_indices
 from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE
 from tests.integration.real_videos import REAL_VIDEOS, check_outcome
@@ -61,7 +61,7 @@ def some_frames(pipeline, demo_clip):
 def official_boxes():
     """`YOLO(FILE).predict(...)`, what ultralytics' users call, on one frame a call as in the pipeline.
 
-    Without its warm-up, which imports torchvision; see stages/detect.py.
+    Without its warm-up, which imports torchvision; see yolo.py.
     """
     from ultralytics import YOLO
     from ultralytics.nn.autobackend import AutoBackend
@@ -140,7 +140,7 @@ def test_a_real_video_is_cropped_to_the_boxes_of_ultralytics(name, by_command, o
     """Crop and counts follow from ultralytics' boxes; what the pose network makes of that need not be a person."""
     path, pipeline = by_command
     video = pipeline.stages[0](VideoFile(real_data / name))
-    wanted = frozenset(detect.sampled_indices(video.frame_count, SHARE))
+    wanted = frozenset(sampled_indices(video.frame_count, SHARE))
     boxes = official_boxes(path, [frame for _, frame in frames(video, wanted=wanted)])
     check_outcome(pipeline, real_data / name, video, [found[:, :4] for found in boxes])
 
@@ -177,7 +177,7 @@ def test_an_activation_is_code_and_is_refused(save, tmp_path):
     content = torch.load(path, weights_only=False)
     content["model"].yaml["activation"] = f"__import__('pathlib').Path({str(canary)!r}).touch()"
     torch.save(content, path)
-    with pytest.raises(ImportRefused, match="the detector's activation is"):
+    with pytest.raises(ImportRefused, match="the architecture's activation is"):
         read_detector(path)
     assert not canary.exists()
 
@@ -193,7 +193,7 @@ def test_an_activation_is_code_and_is_refused(save, tmp_path):
     ],
 )
 def test_a_model_that_does_not_fit(save, attributes, words):
-    with pytest.raises((ImportRefused, detect.BundleError), match=words) as error:
+    with pytest.raises((ImportRefused, BundleError), match=words) as error:
         read_detector(save("yolov8n", **attributes))
     assert error.value.fix
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from poseparity.bundle import PoseParameters, check_state
+from poseparity.bundle import check_state
 from poseparity.errors import BundleError
 from poseparity.importing.parts import pose_part
 from poseparity.openpose import caffe
@@ -22,13 +22,14 @@ from poseparity.openpose.coco import convolutions
 from poseparity.openpose.decode import decode_persons
 from poseparity.openpose.layout import HEATMAPS
 from poseparity.openpose.network import build_network
+from poseparity.tables import OpenPoseParameters
 from tests.integration.caffe_files import as_state, prototxt, random_layers, write_caffemodel
 from tests.planted import figure, network_output
 
 NET = (64, 112)  # width, height: 112 output cells, fewer than the 128 channels that the last layers are fitted from
 OTHER = (48, 64)
 PERSON = figure(30, 14, scale=0.7)
-PARAMETERS = PoseParameters(network={"kind": "coco"}, net_height=NET[1], width_multiple=16)
+PARAMETERS = OpenPoseParameters(network={"kind": "coco"}, net_height=NET[1], width_multiple=16)
 OUTPUT_TOLERANCE = 1e-4
 PIXEL_TOLERANCE = 0.01
 GPU_TOLERANCE = 1e-3  # other algorithms and another order of summation, TF32 off
@@ -141,7 +142,7 @@ def test_conversion_keeps_every_bit_and_says_what_the_file_is(model, tmp_path):
 def test_bundle_import_takes_the_file_as_its_pose_network(model, tmp_path):
     part = pose_part(model.path, None, "none: made for this test")
     entry = part.write(tmp_path)["pose"]
-    parameters = PoseParameters(**part.tables["pose"])
+    parameters = OpenPoseParameters(**part.tables["pose"])
     assert (parameters.net_height, parameters.width_multiple) == (368, 16)
     state = load_file(tmp_path / entry["file"])
     (tmp_path / entry["file"]).unlink()

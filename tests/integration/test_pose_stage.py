@@ -13,6 +13,8 @@ import pytest
 from safetensors.torch import save_file
 
 from poseparity.bundle import MANIFEST, Bundle, load_bundle
+from poseparity.engines.build import build_engine
+from poseparity.engines.program import Installation
 from poseparity.errors import BundleError
 from poseparity.openpose.coco import CocoNetwork, convolutions
 from poseparity.pipeline import Pipeline
@@ -63,10 +65,14 @@ def two_figures(pictures, tmp_path_factory) -> CroppedVideo:
     return CroppedVideo(video, Box(0, 0, video.size.width, video.size.height), frames_sampled=4, frames_with_person=3)
 
 
+def pose_stage(bundle: Bundle) -> Pose:
+    return Pose(bundle, build_engine(bundle, Installation()))
+
+
 def sides(bundle: Bundle, rule: str, cropped: CroppedVideo) -> list[str]:
     """Where the followed figure's joints are in every frame."""
     parameters = bundle.pose.model_copy(update={"follow": rule})
-    skeleton = Pose(bundle.model_copy(update={"pose": parameters}))(cropped)
+    skeleton = pose_stage(bundle.model_copy(update={"pose": parameters}))(cropped)
     found = []
     for joints, missing in zip(skeleton.keypoints, skeleton.missing, strict=True):
         on_the_right = joints[~missing, 0] > HALF[1] - HALF[0]
@@ -82,9 +88,13 @@ def test_the_stage_follows_whom_the_bundle_says(demo_bundle, two_figures, rule, 
     assert sides(demo_bundle, rule, two_figures) == expected
 
 
+def test_frames_with_several_persons_are_counted(demo_bundle, two_figures):
+    assert pose_stage(demo_bundle)(two_figures).several_persons == 2
+
+
 def test_every_video_is_followed_from_its_own_beginning(demo_bundle, two_figures):
     parameters = demo_bundle.pose.model_copy(update={"follow": "nearest"})
-    stage = Pose(demo_bundle.model_copy(update={"pose": parameters}))
+    stage = pose_stage(demo_bundle.model_copy(update={"pose": parameters}))
     first, again = stage(two_figures), stage(two_figures)
     assert first.keypoints.tobytes() == again.keypoints.tobytes()
 
@@ -114,9 +124,9 @@ def coco_bundle(demo_bundle, tmp_path_factory) -> Iterator[Bundle]:
     text = (folder / MANIFEST).read_text(encoding="utf-8")
     table = text[text.index("[pose]") : text.index("[interpolate]")]
     coco = (
-        '[pose]\nnet_height = 64\nwidth_multiple = 16\npaf_share = 0.0\nmin_parts = 1\nmin_score = 0.0\n'
+        "[pose]\nnet_height = 64\nwidth_multiple = 16\npaf_share = 0.0\nmin_parts = 1\nmin_score = 0.0\n"
         '[pose.network]\nkind = "coco"\n\n'
-        '[quality]\nmax_missing_share = 1\n\n'
+        "[quality]\nmax_missing_share = 1\n\n"
     )
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     size = weights.stat().st_size
@@ -128,7 +138,7 @@ def coco_bundle(demo_bundle, tmp_path_factory) -> Iterator[Bundle]:
 def test_a_bundle_with_the_coco_network_answers(coco_bundle, pictures, tmp_path):
     pipeline = Pipeline(coco_bundle, **LIMITS)
     stage = next(stage for stage in pipeline.stages if isinstance(stage, Pose))
-    assert isinstance(stage._network, CocoNetwork)
+    assert isinstance(stage.engine.network, CocoNetwork)
     result = pipeline.run_video(write_video(tmp_path / "clip.avi", pictures))
     assert result.skeleton.frame_count == 2
     assert not result.skeleton.missing.all()

@@ -7,29 +7,24 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from poseparity.bundle import Follow, PoseParameters
-from poseparity.keypoints import Coco18
+from poseparity.follow import choose, follow
+from poseparity.keypoints import Coco17, coco17_from_coco18
 from poseparity.openpose.decode import decode_persons
-from poseparity.openpose.follow import choose
+from poseparity.tables import Follow, OpenPoseParameters
 from tests.planted import figure, network_output
 
-PARAMETERS = PoseParameters(network={}, net_height=184, width_multiple=16)
+PARAMETERS = OpenPoseParameters(network={}, net_height=184, width_multiple=16)
 NET = (240, 184)  # width, height
 
 
 def decoded(*figures: np.ndarray, strengths: tuple[float, ...] | None = None, without=()) -> np.ndarray:
     output = network_output(list(figures), NET, strengths=strengths, without=without)
-    return decode_persons(output, NET, PARAMETERS)
+    return coco17_from_coco18(decode_persons(output, NET, PARAMETERS))
 
 
 def followed(frames: list[np.ndarray], rule: Follow) -> list[float | None]:
-    """x of the followed person's neck in every frame, as the pose stage goes through them."""
-    last, places = None, []
-    for persons in frames:
-        person = choose(persons, rule, last)
-        last = last if person is None else person
-        places.append(None if person is None else round(person[Coco18.NECK, 0]))
-    return places
+    """x of the followed person's nose in every frame."""
+    return [None if person is None else round(person[Coco17.NOSE, 0]) for person, _ in follow(frames, rule)]
 
 
 def near(places: list[float | None], expected: list[float | None]) -> bool:
@@ -47,6 +42,10 @@ NOBODY = decoded()
 
 def test_every_frame_used_here_holds_what_it_says():
     assert [len(frame) for frame in (LEFT_LARGE, RIGHT_LARGE, RIGHT_CLEAR, LEFT_CLEAR, NOBODY)] == [2, 2, 2, 2, 0]
+
+
+def test_the_persons_of_every_frame_are_counted():
+    assert [count for _, count in follow([LEFT_LARGE, NOBODY, LEFT_LARGE[:1]], "largest")] == [2, 0, 1]
 
 
 def test_the_score_is_the_default_and_the_order_of_decoding():
@@ -82,32 +81,32 @@ def test_the_nearest_begins_with_the_highest_score():
     assert near(followed([LEFT_CLEAR], "nearest"), [60])
 
 
-def person(parts: dict[Coco18, tuple[float, float, float]]) -> np.ndarray:
-    array = np.zeros((18, 3))
+def person(parts: dict[Coco17, tuple[float, float, float]]) -> np.ndarray:
+    array = np.zeros((17, 3))
     for part, values in parts.items():
         array[part] = values
     return array
 
 
 def test_nearness_is_of_the_parts_that_both_have():
-    last = person({Coco18.NOSE: (10, 10, 0.9), Coco18.NECK: (10, 30, 0.9)})
-    without_nose = person({Coco18.NECK: (14, 30, 0.9), Coco18.L_ANKLE: (10, 150, 0.9)})
-    apart = person({Coco18.NOSE: (16, 10, 0.9), Coco18.NECK: (16, 30, 0.9)})
-    nothing_in_common = person({Coco18.R_HIP: (10, 20, 0.9)})
+    last = person({Coco17.NOSE: (10, 10, 0.9), Coco17.L_SHOULDER: (10, 30, 0.9)})
+    without_nose = person({Coco17.L_SHOULDER: (14, 30, 0.9), Coco17.L_ANKLE: (10, 150, 0.9)})
+    apart = person({Coco17.NOSE: (16, 10, 0.9), Coco17.L_SHOULDER: (16, 30, 0.9)})
+    nothing_in_common = person({Coco17.R_HIP: (10, 20, 0.9)})
     persons = np.array([nothing_in_common, apart, without_nose])
     np.testing.assert_array_equal(choose(persons, "nearest", last), without_nose)
     np.testing.assert_array_equal(choose(persons[:1], "nearest", last), nothing_in_common)
 
 
 def test_confidence_is_the_mean_of_the_parts_that_are_there():
-    few = person({Coco18.NOSE: (10, 10, 0.9), Coco18.NECK: (10, 30, 0.8)})
-    many = person(dict.fromkeys(Coco18, (5, 5, 0.84)))
+    few = person({Coco17.NOSE: (10, 10, 0.9), Coco17.L_SHOULDER: (10, 30, 0.8)})
+    many = person(dict.fromkeys(Coco17, (5, 5, 0.84)))
     np.testing.assert_array_equal(choose(np.array([many, few]), "most_confident", None), few)
 
 
 @pytest.mark.parametrize("rule", get_args(Follow))
 def test_equals_are_told_apart_by_their_score_and_nobody_is_nobody(rule):
-    one = person({Coco18.NOSE: (10, 10, 0.5), Coco18.NECK: (20, 30, 0.5)})
+    one = person({Coco17.NOSE: (10, 10, 0.5), Coco17.L_SHOULDER: (20, 30, 0.5)})
     twins = np.array([one, one])
     assert np.shares_memory(choose(twins, rule, one), twins[0])
     assert choose(twins[:0], rule, one) is None

@@ -13,6 +13,7 @@ from poseparity.errors import BundleError, InputError, PinError, PoseParityError
 from poseparity.inputs import kind_of, parse_box, parse_size
 from poseparity.records import Box, Size
 from poseparity.settings import Settings, load_settings
+from poseparity.tables import OpenPoseBinaryParameters
 
 
 def all_errors(parent=PoseParityError):
@@ -151,9 +152,49 @@ def test_weights_cut_short_or_absent(copied_bundle, demo_bundle):
         ("[quality]", "[qualities]", "quality"),
         ("[labels]", "[labels", "is not TOML"),
         ("[weights.pose]", "[weights.legs]", "weights"),
+        ('strategy = "yolo"\n', 'strategy = "three_pass"\n', "crop: strategy should be 'yolo' or 'none' or 'two_pass'"),
+        ('strategy = "yolo"\n', 'strategy = "two_pass"\n', "crop.sample_share: Field required"),
+        ('"yolo"\npadding = 0.15', '"none"', r"\[detect\] does not belong .*strategy is \"none\""),
+        ('strategy = "yolo"\n', 'strategy = "none"\n', "crop.padding: Extra inputs"),
+        ('strategy = "yolo"\n', "strategy = []\n", "crop: strategy should be"),
+        ('engine = "openpose"\n', 'engine = "mediapipe"\n', "pose: engine should be 'openpose' or 'openpose-binary'"),
+        ('engine = "openpose"\n', 'engine = "ultralytics"\n', "pose.architecture: Field required"),
     ],
 )
 def test_a_wrong_manifest_is_named_by_its_key(copied_bundle, old, new, words):
     edit(copied_bundle, old, new)
     with pytest.raises(BundleError, match=words):
         load_bundle(copied_bundle)
+
+
+def half(bundle: Path, wanted: str) -> None:
+    """The demo bundle's manifest without what follows a header, up to the next one."""
+    manifest = bundle / MANIFEST
+    before, _, after = manifest.read_text().partition(f"[{wanted}]")
+    manifest.write_text(before + after[after.index("\n[") :])
+
+
+def test_a_detector_is_there_whole_or_not_at_all(copied_bundle):
+    half(copied_bundle, "detect")
+    with pytest.raises(BundleError, match=r'\[detect\] is missing: crop.strategy is "yolo"'):
+        load_bundle(copied_bundle)
+    edit(copied_bundle, '"yolo"\npadding = 0.15', '"none"')
+    with pytest.raises(BundleError, match="weights has detector, which nothing uses"):
+        load_bundle(copied_bundle)
+    half(copied_bundle, "weights.detector")
+    assert load_bundle(copied_bundle).detect is None
+
+
+def test_a_bundle_from_before_there_was_a_choice_is_what_it_was(copied_bundle, demo_bundle):
+    for line in ('strategy = "yolo"\n', 'engine = "openpose"\n', "rect = false\n"):
+        edit(copied_bundle, line, "")
+    older = load_bundle(copied_bundle)
+    assert (older.detect, older.crop, older.pose) == (demo_bundle.detect, demo_bundle.crop, demo_bundle.pose)
+
+
+@pytest.mark.parametrize("resolution", ["368", "-1x-1", "-1x184", "0x368", "656X368"])
+def test_a_net_resolution_that_openpose_cannot_have(resolution):
+    table = {"engine": "openpose-binary", "version": "x", "model_sha256": "0" * 64, "net_resolution": resolution}
+    with pytest.raises(ValueError, match="net_resolution"):
+        OpenPoseBinaryParameters(**table)
+    assert OpenPoseBinaryParameters(**{**table, "net_resolution": "656x368"})

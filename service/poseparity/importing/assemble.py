@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import MANIFEST, Bundle, load_bundle
+from ..engines.program import Installation, Program, find_program
 from ..errors import ImportRefused, PoseParityError
 from ..golden.record import record_traces
 from ..records import Prediction
@@ -42,6 +43,7 @@ class Request:
     summary: str | None = None
     detector: Path | None = None
     pose: Path | None = None
+    pose_engine: str | None = None
     like: Path | None = None
     clip: Path | None = None
     clip_label: str | None = None
@@ -89,16 +91,22 @@ def check_request(request: Request) -> None:
 
 def _parts(request: Request, like: Bundle | None, changes: dict) -> tuple[list[parts.Part], str]:
     """All parts of the bundle, and what coordinates are relative to."""
+    strategy = parts.crop_strategy(like, changes)
     cheap = [
         parts.clip_part(request.clip, _label(request), like, request.labels),
-        parts.pose_part(request.pose, like, request.licence),
-        parts.between_part(like),
-        parts.detector_part(request.detector, like, request.licence),
+        parts.pose_part(request.pose, like, request.licence, _program(request)),
+        parts.between_part(like, strategy),
+        *parts.detector_parts(request.detector, like, request.licence, strategy, changes),
     ]
     recogniser = read_recogniser(request.recogniser_config, request.recogniser_checkpoint, request.labels)
     reference = _reference(recogniser.img_shape, changes)
     part = parts.recogniser_part(recogniser, request.recogniser_checkpoint, request.licence)
     return [*cheap, part], reference
+
+
+def _program(request: Request) -> Program | None:
+    """OpenPose's executable, where it is to be the pose engine."""
+    return find_program(Installation.of(load_settings())) if request.pose_engine else None
 
 
 def _reference(img_shape: tuple[int, ...] | None, changes: dict) -> str:
@@ -132,7 +140,7 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, reference
         "licence": request.licence,
         "source": f"{request.recogniser_config.name} and {request.recogniser_checkpoint.name}, imported",
         "labels": {"names": list(request.labels)},
-        **{name: _without_none(sections[name]) for name in order},
+        **{name: _without_none(sections[name]) for name in order if name in sections},
     }
 
 

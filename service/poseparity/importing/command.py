@@ -22,8 +22,11 @@ def add_parser(actions) -> None:
     action.add_argument("--labels", required=True, metavar="FILE|NAMES",
                         help="a file with one name a line, or NAME,NAME,... in the model's order")  # fmt: skip
     action.add_argument("--detector", type=Path, metavar="FILE.pt", help="saved by ultralytics; nothing in it is run")
-    action.add_argument("--pose", type=Path, metavar="FILE", help="OpenPose's COCO model, pose_iter_440000.caffemodel, "
-                        "or a small network: safetensors with its pose.network table in the metadata")  # fmt: skip
+    action.add_argument("--pose", type=Path, metavar="FILE",
+                        help="OpenPose's COCO model, pose_iter_440000.caffemodel; a pose model of ultralytics, .pt; a "
+                        "small network, .safetensors with its pose.network table in the metadata")  # fmt: skip
+    action.add_argument("--pose-engine", choices=["openpose-binary"],
+                        help="instead of --pose: OpenPose's executable, as the settings name it")  # fmt: skip
     action.add_argument("--like", type=Path, metavar="DIR", help="bundle that gives the parts that are not given")
     action.add_argument("--clip", type=Path, metavar="FILE", help="video that a service answers before it is ready")
     action.add_argument("--clip-label", metavar="NAME", help="what the clip shows")
@@ -55,6 +58,7 @@ def _run(options: argparse.Namespace) -> int:
             labels=labels,
             detector=options.detector,
             pose=options.pose,
+            pose_engine=options.pose_engine,
             like=options.like,
             clip=options.clip,
             clip_label=options.clip_label,

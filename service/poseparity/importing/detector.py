@@ -1,4 +1,4 @@
-"""A YOLO detector from the .pt file that ultralytics saves, without making the objects that are pickled in it."""
+"""A YOLO model from the .pt file that ultralytics saves, without making the objects that are pickled in it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,45 @@ import torch
 import yaml
 
 from ..bundle import check_state
+from ..engines.ultralytics_pose import KEYPOINT_SHAPE
 from ..errors import BundleError, ImportRefused
-from ..stages.detect import build_model
+from ..yolo import Task, build_model
 from .inert import Checkpoint, Recorded, read_checkpoint, tensors_of_module
 
-_MODEL = "ultralytics.nn.tasks.DetectionModel"
 _PERSON = "person"
-# What ultralytics calls COCO's 80 classes in a model that was made from a YAML file and never trained on a data set.
-_UNNAMED = tuple(map(str, range(80)))
-_EVERY_CHECKPOINT = "import a detection model that ultralytics saved (yolov8*, yolo11*)"
 # What parsing an architecture raises, in ultralytics and in torch, when it is not one.
 _BUILD_ERRORS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, NameError, RuntimeError)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One of ultralytics' kinds of models.
+
+    Attributes:
+        origin: its class, as a pickle names it.
+        unnamed: how many classes a model may have that calls them "0", "1", ...: one that was made from a YAML file and
+            never trained on a data set. They are COCO's.
+        fix: what to import instead.
+    """
+
+    task: Task
+    origin: str
+    unnamed: tuple[int, ...]
+    fix: str
+
+
+_DETECTOR = _Kind(
+    task="detect",
+    origin="ultralytics.nn.tasks.DetectionModel",
+    unnamed=(80,),
+    fix="import a detection model that ultralytics saved (yolov8*, yolo11*)",
+)
+_POSE = _Kind(
+    task="pose",
+    origin="ultralytics.nn.tasks.PoseModel",
+    unnamed=(1, 80),
+    fix="import a pose model that ultralytics saved (yolov8*-pose, yolo11*-pose)",
+)
 
 
 @dataclass(frozen=True)
@@ -51,74 +79,104 @@ def read_detector(path: Path) -> Detector:
         ImportRefused: it is no detection model of ultralytics, or it has no class "person".
         BundleError: its weights do not fit its architecture.
     """
+    return _read(path, _DETECTOR)[0]
+
+
+def read_pose_model(path: Path) -> Detector:
+    """The same of a pose model, whose keypoints have to be COCO's 17, each with a confidence.
+
+    Raises:
+        ImportRefused, BundleError: as `read_detector`, and for other keypoints.
+    """
+    model, architecture = _read(path, _POSE)
+    if (found := architecture.get("kpt_shape")) != KEYPOINT_SHAPE:
+        raise ImportRefused(
+            f"{path.name} has kpt_shape {found}, expected {KEYPOINT_SHAPE}: x, y and confidence of COCO's 17 keypoints",
+            fix=_POSE.fix,
+        )
+    return model
+
+
+def _read(path: Path, kind: _Kind) -> tuple[Detector, dict]:
+    """The model, and its architecture as ultralytics has it."""
     checkpoint = read_checkpoint(path)
-    model = _recorded_model(checkpoint)
-    classes = _classes(model.state.get("names"), path)
-    unnamed = classes == _UNNAMED
+    model = _recorded_model(checkpoint, kind)
+    classes = _classes(model.state.get("names"), path, kind)
+    unnamed = _are_unnamed(classes, kind)
     try:
         tensors = dict(tensors_of_module(model))
     except ValueError as error:
-        raise ImportRefused(f"{path.name}: {error}", fix=_EVERY_CHECKPOINT) from error
+        raise ImportRefused(f"{path.name}: {error}", fix=kind.fix) from error
     state = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    architecture = _architecture(model.state.get("yaml"), len(classes), path)
-    check_state(_built(architecture, classes, path), state, path)
+    architecture = _architecture(model.state.get("yaml"), len(classes), path, kind)
+    check_state(_built(architecture, classes, path, kind), state, path)
     licence = checkpoint.content.get("license")
-    return Detector(
+    detector = Detector(
         architecture=yaml.safe_dump(architecture, sort_keys=False, default_flow_style=None, allow_unicode=True),
         classes=classes,
         person_class=0 if unnamed else classes.index(_PERSON),
         state=state,
         licence=licence if isinstance(licence, str) else None,
-        notes=(f"{path.name} names none of its 80 classes: class 0 is taken for COCO's person",) if unnamed else (),
+        notes=(_unnamed_note(classes, path),) if unnamed else (),
     )
+    return detector, architecture
 
 
-def _recorded_model(checkpoint: Checkpoint) -> Recorded:
+def _unnamed_note(classes: tuple[str, ...], path: Path) -> str:
+    which = f"none of its {len(classes)} classes" if len(classes) > 1 else "not its class"
+    return f"{path.name} names {which}: class 0 is taken for COCO's person"
+
+
+def _recorded_model(checkpoint: Checkpoint, kind: _Kind) -> Recorded:
     content = checkpoint.content if isinstance(checkpoint.content, dict) else {}
     model = content.get("ema") or content.get("model")
-    if not isinstance(model, Recorded) or model.origin != _MODEL or not isinstance(model.state, dict):
+    if not isinstance(model, Recorded) or model.origin != kind.origin or not isinstance(model.state, dict):
         found = reprlib.repr(model)
-        raise ImportRefused(f"{checkpoint.path.name} holds {found}, expected {_MODEL}", fix=_EVERY_CHECKPOINT)
+        raise ImportRefused(f"{checkpoint.path.name} holds {found}, expected {kind.origin}", fix=kind.fix)
     return model
 
 
-def _classes(names: Any, path: Path) -> tuple[str, ...]:
+def _are_unnamed(classes: tuple[str, ...], kind: _Kind) -> bool:
+    return len(classes) in kind.unnamed and classes == tuple(map(str, range(len(classes))))
+
+
+def _classes(names: Any, path: Path, kind: _Kind) -> tuple[str, ...]:
     entries = dict(enumerate(names)) if isinstance(names, list) else names
     if not isinstance(entries, dict) or list(entries) != list(range(len(entries))):
-        raise ImportRefused(f"{path.name} has no names of its classes", fix=_EVERY_CHECKPOINT)
+        raise ImportRefused(f"{path.name} has no names of its classes", fix=kind.fix)
     classes = tuple(name if isinstance(name, str) else reprlib.repr(name) for name in entries.values())
-    if _PERSON not in classes and classes != _UNNAMED:
+    if _PERSON not in classes and not _are_unnamed(classes, kind):
         raise ImportRefused(
             f"{path.name} finds {', '.join(classes)[:80]}, expected {_PERSON!r} among them",
-            fix="import a detector that finds persons, and calls them so",
+            fix="import a model that finds persons, and calls them so",
         )
     return classes
 
 
-def _architecture(recorded: Any, classes: int, path: Path) -> dict:
+def _architecture(recorded: Any, classes: int, path: Path, kind: _Kind) -> dict:
     """The YAML that the model was made from; `scale` in it says which size."""
     if not isinstance(recorded, dict) or not {"backbone", "head"} <= recorded.keys():
-        raise ImportRefused(f"{path.name} does not say what architecture it has", fix=_EVERY_CHECKPOINT)
+        raise ImportRefused(f"{path.name} does not say what architecture it has", fix=kind.fix)
     try:
-        architecture = {name: _plain(value, path) for name, value in recorded.items() if name != "yaml_file"}
+        architecture = {name: _plain(value, path, kind) for name, value in recorded.items() if name != "yaml_file"}
     except RecursionError as error:
-        raise ImportRefused(f"{path.name} has an architecture without an end", fix=_EVERY_CHECKPOINT) from error
+        raise ImportRefused(f"{path.name} has an architecture without an end", fix=kind.fix) from error
     return architecture | {"nc": classes}
 
 
-def _plain(value: Any, path: Path) -> Any:
+def _plain(value: Any, path: Path, kind: _Kind) -> Any:
     if isinstance(value, dict):
-        return {_plain(name, path): _plain(child, path) for name, child in value.items()}
+        return {_plain(name, path, kind): _plain(child, path, kind) for name, child in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(child, path) for child in value]
+        return [_plain(child, path, kind) for child in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise ImportRefused(f"{path.name} has {reprlib.repr(value)} in its architecture", fix=_EVERY_CHECKPOINT)
+    raise ImportRefused(f"{path.name} has {reprlib.repr(value)} in its architecture", fix=kind.fix)
 
 
-def _built(architecture: dict, classes: tuple[str, ...], path: Path) -> torch.nn.Module:
+def _built(architecture: dict, classes: tuple[str, ...], path: Path, kind: _Kind) -> torch.nn.Module:
     try:
-        return build_model(architecture, classes)
+        return build_model(architecture, classes, kind.task)
     except BundleError as error:
         raise ImportRefused(f"{path.name}: {error}", fix=error.fix) from error
     except _BUILD_ERRORS as error:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ..bundle import (
-    CropParameters,
     DetectParameters,
     InterpolateParameters,
     NormaliseParameters,
-    PoseParameters,
     QualityParameters,
     TrimParameters,
     first_problem,
 )
 from ..errors import ImportRefused
+from ..tables import ENGINES, STRATEGIES, CropParameters, PoseParameters
 
 _SECTIONS = {
     "detect": DetectParameters,
@@ -28,12 +27,15 @@ _SECTIONS = {
     "trim": TrimParameters,
     "normalise": NormaliseParameters,
 }
-# They belong to the weights, and come from the same files as those.
+# The forms of the sections that have several; a key may be set that any of them has.
+_FORMS = {"crop": STRATEGIES, "pose": ENGINES}
+# They belong to the weights or to another program, and come from the same files as those.
 _FROM_FILES = {
     ("detect", "architecture"),
     ("detect", "classes"),
     ("detect", "person_class"),
-    ("pose", "network"),
+    *(("pose", key) for key in ("engine", "network", "architecture", "classes", "person_class")),
+    *(("pose", key) for key in ("version", "executable_sha256", "model_sha256")),
     ("normalise", "joints"),
     ("normalise", "transforms"),
 }
@@ -61,15 +63,20 @@ def parse(settings: list[str]) -> dict[str, dict[str, Any]]:
 
 def settable(section: str) -> list[str]:
     """The keys of a section that may be set."""
-    fields = _SECTIONS[section].model_fields if section in _SECTIONS else ()
-    return [key for key in fields if (section, key) not in _FROM_FILES]
+    if section not in _SECTIONS:
+        return []
+    kinds = _FORMS[section].values() if section in _FORMS else [_SECTIONS[section]]
+    keys = dict.fromkeys(key for kind in kinds for key in kind.model_fields)
+    return [key for key in keys if (section, key) not in _FROM_FILES]
 
 
 def check(tables: dict[str, dict[str, Any]]) -> None:
     """Refuse a value that its parameter cannot have, before anything is written."""
     for section, kind in _SECTIONS.items():
+        if section not in tables:  # a bundle without a detector
+            continue
         try:
-            kind.model_validate(tables[section])
+            TypeAdapter(kind).validate_python(tables[section])
         except ValidationError as error:
             raise ImportRefused(f"{section}.{first_problem(error)}", fix=f"correct --set {section}....") from error
 

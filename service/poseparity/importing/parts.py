@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle import Bundle
+from ..engines.program import Program
 from ..errors import ImportRefused
 from ..openpose.caffe import convert, identify
 from . import small_pose
-from .detector import Detector, read_detector
+from .detector import Detector, read_detector, read_pose_model
 from .manifest import weights_entry, write_weights
 from .recogniser import Recogniser
 
@@ -23,9 +24,16 @@ from .recogniser import Recogniser
 # its boxes; confidence, iou and rect are those of ultralytics' predict. Trimming is the demo bundle's: that of the
 # service is not public.
 DETECT = {"image_size": 640, "confidence": 0.25, "iou": 0.7, "sample_share": 0.25, "rect": True}
-CROP = {"padding": 0.15}
-# OpenPose's own input; its thresholds are the defaults of PoseParameters.
-POSE = {"net_height": 368, "width_multiple": 16, "network": {"kind": "coco"}}
+CROP = {
+    "yolo": {"strategy": "yolo", "padding": 0.15},
+    "none": {"strategy": "none"},
+    "two_pass": {"strategy": "two_pass", "padding": 0.15, "sample_share": 0.25},
+}
+# OpenPose's own input; its thresholds are the defaults of OpenPoseParameters.
+POSE = {"engine": "openpose", "net_height": 368, "width_multiple": 16, "network": {"kind": "coco"}}
+# confidence, iou and rect are those of ultralytics' predict. It places every joint; 0.5 is the confidence of a visible
+# one.
+ULTRALYTICS_POSE = {"image_size": 640, "confidence": 0.25, "iou": 0.7, "rect": True, "keypoint_confidence": 0.5}
 OPENPOSE_LICENCE = "OpenPose: academic or non-profit organization noncommercial research use only"
 INTERPOLATE = {"method": "linear"}
 # No share of missing joints is right for every camera: half of them is no skeleton in any case.
@@ -48,32 +56,78 @@ class Part:
     notes: tuple[str, ...] = field(default=())
 
 
+def crop_strategy(like: Bundle | None, changes: dict) -> str:
+    """The bundle's crop strategy: what was set, else that of --like, else "yolo".
+
+    Raises:
+        ImportRefused: there is no such strategy.
+    """
+    strategy = changes.get("crop", {}).get("strategy", like.crop.strategy if like else "yolo")
+    if strategy not in tuple(CROP):  # whatever TOML has, hashable or not
+        raise ImportRefused(f"--set crop.strategy={strategy}: no such strategy", fix=f"use one of {', '.join(CROP)}")
+    return strategy
+
+
+def detector_parts(path: Path | None, like: Bundle | None, licence: str, strategy: str, changes: dict) -> list[Part]:
+    """The detector, where the strategy uses one.
+
+    Raises:
+        ImportRefused: one is given, or a parameter of one, that nothing would use.
+    """
+    if strategy == "yolo":
+        return [detector_part(path, like, licence)]
+    given = "--detector" if path is not None else "--set detect." if "detect" in changes else None
+    if given:
+        raise ImportRefused(
+            f"{given} is given, and crop.strategy is {strategy!r}, which uses no detector", fix="leave one of them out"
+        )
+    return []
+
+
 def detector_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
     """A detector of its own comes with the default parameters, one of --like with the parameters it had there."""
     if path is None:
         bundle = _needed(like, "detector", "--detector FILE.pt or --like DIR")
+        if bundle.detect is None:
+            raise ImportRefused(
+                f"the bundle {bundle.name} of --like has no detector: its crop.strategy is {bundle.crop.strategy!r}",
+                fix="give --detector FILE.pt, or leave out --set crop.strategy=yolo",
+            )
         return _copied(bundle, "detector", "detect", bundle.detect.architecture)
     detector = read_detector(path)
-    table = {
-        "architecture": "detector.yaml",
-        "classes": list(detector.classes),
-        "person_class": detector.person_class,
-        **DETECT,
-    }
-    return Part(
-        {"detect": table},
-        lambda folder: _write_detector(folder, detector, path, detector.licence or licence),
-        detector.notes,
-    )
+    return _yolo_part(detector, path, licence, weights="detector", table=("detect", DETECT))
 
 
-def pose_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
-    """OpenPose's COCO network from its Caffe file, or a small network from a safetensors file, comes with OpenPose's
-    parameters, one of --like with those it had."""
+def pose_part(path: Path | None, like: Bundle | None, licence: str, program: Program | None = None) -> Part:
+    """What estimates poses: OpenPose's Caffe file, a small network, a pose model of ultralytics, OpenPose's executable,
+    or --like's.
+
+    Each comes with its own parameters, that of --like with those it had there.
+    """
+    if program is not None:
+        return _program_part(path, like, program)
     if path is None:
-        return _copied(_needed(like, "pose network", "--pose FILE.caffemodel or --like DIR"), "pose", "pose")
+        bundle = _needed(like, "pose network", "--pose FILE, --pose-engine or --like DIR")
+        return _copied_pose(bundle)
     if path.suffix == small_pose.SUFFIX:
         return _small_pose_part(path, licence)
+    if _is_torch_file(path):
+        model = read_pose_model(path)
+        return _yolo_part(
+            model, path, licence, weights="pose", table=("pose", {"engine": "ultralytics", **ULTRALYTICS_POSE})
+        )
+    return _caffe_part(path, licence)
+
+
+def _is_torch_file(path: Path) -> bool:
+    """A file that torch.save wrote, or one that is called so and will be refused for what it is."""
+    if path.suffix in (".pt", ".pth"):
+        return True
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _caffe_part(path: Path, licence: str) -> Part:
     official = identify(path).official
 
     def write(folder: Path) -> dict[str, Any]:
@@ -96,6 +150,46 @@ def _small_pose_part(path: Path, licence: str) -> Part:
     return Part({"pose": {**POSE, "network": pose.network}}, write, (f"pose: {path.name}, a small network",))
 
 
+def _program_part(path: Path | None, like: Bundle | None, program: Program) -> Part:
+    """OpenPose's executable has its own weights; where --like runs it too, its parameters are kept."""
+    if path is not None:
+        raise ImportRefused(f"--pose {path.name} is given for an engine that has its own weights", fix="leave it out")
+    kept = like.pose.model_dump() if like and like.pose.engine == "openpose-binary" else {"engine": "openpose-binary"}
+    table = {
+        **kept,
+        "version": program.version,
+        "executable_sha256": program.sha256,
+        "model_sha256": program.model_sha256,
+    }
+    return Part({"pose": table}, lambda folder: {}, (f"pose: {program.executable}, which says {program.version!r}",))
+
+
+def _copied_pose(like: Bundle) -> Part:
+    if like.pose.engine == "openpose-binary":
+        return Part({"pose": like.pose.model_dump()}, lambda folder: {}, (f"pose: from the bundle {like.name}",))
+    files = [like.pose.architecture] if like.pose.engine == "ultralytics" else []
+    return _copied(like, "pose", "pose", *files)
+
+
+def _yolo_part(model: Detector, path: Path, licence: str, *, weights: str, table: tuple[str, dict]) -> Part:
+    """A model of ultralytics as the bundle's weights of that name, and its table: its name and its parameters."""
+    name, parameters = table
+    content = {
+        "architecture": f"{weights}.yaml",
+        "classes": list(model.classes),
+        "person_class": model.person_class,
+        **parameters,
+    }
+
+    def write(folder: Path) -> dict[str, Any]:
+        (folder / f"{weights}.yaml").write_text(model.architecture, encoding="utf-8")
+        file = folder / f"{weights}.safetensors"
+        write_weights(file, model.state)
+        return {weights: weights_entry(file, source=path.name, licence=model.licence or licence)}
+
+    return Part({name: content}, write, model.notes)
+
+
 def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> Part:
     def write(folder: Path) -> dict[str, Any]:
         file = folder / "recogniser.safetensors"
@@ -107,11 +201,18 @@ def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> P
     return Part(tables, write, recogniser.notes)
 
 
-def between_part(like: Bundle | None) -> Part:
+def between_part(like: Bundle | None, strategy: str) -> Part:
     """Crop, quality, interpolation and trimming: no weights, parameters only."""
-    defaults = {"crop": CROP, "quality": QUALITY, "interpolate": INTERPOLATE, "trim": TRIM}
+    defaults = {"quality": QUALITY, "interpolate": INTERPOLATE, "trim": TRIM}
     tables = {name: getattr(like, name).model_dump() if like else dict(table) for name, table in defaults.items()}
-    return Part(tables, lambda folder: {})
+    return Part({"crop": _crop_table(like, strategy), **tables}, lambda folder: {})
+
+
+def _crop_table(like: Bundle | None, strategy: str) -> dict[str, Any]:
+    """The strategy's defaults, and what the strategy of --like has in common with it."""
+    table = dict(CROP[strategy])
+    kept = like.crop.model_dump(exclude={"strategy"}) if like else {}
+    return table | {name: value for name, value in kept.items() if name in table}
 
 
 def clip_part(clip: Path | None, label: str | None, like: Bundle | None, labels: tuple[str, ...]) -> Part:
@@ -133,13 +234,6 @@ def clip_part(clip: Path | None, label: str | None, like: Bundle | None, labels:
         return {}
 
     return Part({"demo": {"clip": name, "label": label}}, write)
-
-
-def _write_detector(folder: Path, detector: Detector, source: Path, licence: str) -> dict[str, Any]:
-    (folder / "detector.yaml").write_text(detector.architecture, encoding="utf-8")
-    file = folder / "detector.safetensors"
-    write_weights(file, detector.state)
-    return {"detector": weights_entry(file, source=source.name, licence=licence)}
 
 
 def _copied(like: Bundle, name: str, table: str, *files: str) -> Part:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from ..bundle import PoseParameters
+from ..tables import OpenPoseParameters
 from .layout import CHANNELS, LIMBS, PARTS, Limb
 
 _CENTROID_RADIUS = 3  # a 7x7 window
@@ -34,7 +34,7 @@ class Person:
     score: float = 0.0
 
 
-def decode_persons(output: np.ndarray, net_size: tuple[int, int], parameters: PoseParameters) -> np.ndarray:
+def decode_persons(output: np.ndarray, net_size: tuple[int, int], parameters: OpenPoseParameters) -> np.ndarray:
     """Decode every person.
 
     Args:
@@ -94,7 +94,7 @@ def _refined(heatmap: np.ndarray, x: int, y: int) -> tuple[float, float, float]:
 
 
 def connect(
-    maps: np.ndarray, limb: Limb, starts: np.ndarray, ends: np.ndarray, parameters: PoseParameters
+    maps: np.ndarray, limb: Limb, starts: np.ndarray, ends: np.ndarray, parameters: OpenPoseParameters
 ) -> list[Connection]:
     """Pair the peaks of a limb's two parts: best score first, each peak used once.
 
@@ -116,7 +116,7 @@ def connect(
 
 
 def limb_score(
-    maps: np.ndarray, limb: Limb, start: np.ndarray, end: np.ndarray, parameters: PoseParameters
+    maps: np.ndarray, limb: Limb, start: np.ndarray, end: np.ndarray, parameters: OpenPoseParameters
 ) -> float | None:
     """How well the field agrees with a limb from `start` to `end`; None when it does not."""
     vector = end[:2] - start[:2]
@@ -157,7 +157,7 @@ def _extend(person: Person, ends: dict[int, int], score: float, peaks: list[np.n
     person.peaks.update(ends)
 
 
-def _is_person(person: Person, parameters: PoseParameters) -> bool:
+def _is_person(person: Person, parameters: OpenPoseParameters) -> bool:
     parts = len(person.peaks)
     return parts >= parameters.min_parts and person.score / parts >= parameters.min_score
 

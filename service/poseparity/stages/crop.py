@@ -1,4 +1,4 @@
-"""One crop for the whole video: the union of all person boxes, padded."""
+"""One crop for the whole video, found as the bundle's `[crop] strategy` says."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import math
 import numpy as np
 
 from ..bundle import Bundle
+from ..engines.base import PoseEngine
 from ..errors import NoPersonFound
-from ..records import Box, CroppedVideo, Detections, Size
+from ..follow import follow
+from ..observe import Observe, Observed, unobserved
+from ..records import Box, CroppedVideo, Detections, Size, Video
+from .decode import frames, sampled_indices
 
 
 class Crop:
-    """Take the union of all boxes, add a share of its width and height on each side, clip it to the frame.
+    """Strategy "yolo": the union of all boxes of the detector, padded by a share of its size and clipped to the frame.
 
     Reads: Detections. Adds: the crop, whole pixels of the full frame.
     Raises: NoPersonFound when no sampled frame has a person.
@@ -21,23 +25,79 @@ class Crop:
     name = "crop"
 
     def __init__(self, bundle: Bundle) -> None:
-        self._padding = bundle.crop.padding
+        self._parameters = bundle.crop
 
     def __call__(self, detections: Detections) -> CroppedVideo:
-        if not detections.frames_with_person:
-            raise no_person(
-                "the detector found nobody",
-                decoded=detections.video.frame_count,
-                sampled=len(detections.frame_indices),
-                with_person=0,
-            )
-        boxes = np.concatenate(detections.boxes).astype(np.float64)
-        return CroppedVideo(
-            video=detections.video,
-            crop=padded_union(boxes, self._padding, detections.video.size),
-            frames_sampled=len(detections.frame_indices),
-            frames_with_person=detections.frames_with_person,
+        return _cropped(
+            detections.video,
+            [boxes.astype(np.float64) for boxes in detections.boxes],
+            self._parameters.padding,
+            nobody="the detector found nobody",
         )
+
+
+class WholeFrame:
+    """Strategy "none": the whole frame.
+
+    Reads: Video. Adds: the crop, which is the frame.
+    Raises: nothing.
+    """
+
+    name = Crop.name
+
+    def __call__(self, video: Video) -> CroppedVideo:
+        return CroppedVideo(video, Box(0, 0, video.size.width, video.size.height))
+
+
+class TwoPass(Observed):
+    """Strategy "two_pass": the extent of the followed person's joints over some whole frames, padded as a box is.
+
+    The pose engine looks at an evenly spaced share of the whole frames, and the person whom `[pose] follow` says is
+    followed from one to the next. Joints end at eyes, wrists and ankles: the padding is what holds hair and feet.
+
+    Reads: Video. Adds: the crop, whole pixels of the full frame.
+    Raises: NoPersonFound when the engine finds nobody in any of these frames. What the engine raises.
+    """
+
+    name = Crop.name
+
+    def __init__(self, bundle: Bundle, engine: PoseEngine) -> None:
+        self._parameters = bundle.crop
+        self._follow = bundle.pose.follow
+        self.engine = engine
+        self.observed = {**engine.observed, "persons": "pixels"}  # its pictures are whole frames
+
+    def __call__(self, video: Video, observe: Observe = unobserved) -> CroppedVideo:
+        indices = sampled_indices(video.frame_count, self._parameters.sample_share)
+        pictures = (frame for _, frame in frames(video, wanted=frozenset(indices)))
+        followed = follow(self.engine.persons(pictures, observe), self._follow)
+        return _cropped(
+            video,
+            [_points(person) for person, _ in followed],
+            self._parameters.padding,
+            nobody="the pose engine found nobody in the whole frames of the first pass",
+        )
+
+    def describe(self) -> dict:
+        """The engine of the first pass; see observe.Described."""
+        return {"engine": self.engine.describe()}
+
+
+def _points(person: np.ndarray | None) -> np.ndarray:
+    """The joints that a person has, as boxes without extent: (joints, 4)."""
+    if person is None:
+        return np.empty((0, 4))
+    positions = person[person.any(axis=1), :2]
+    return np.hstack([positions, positions])
+
+
+def _cropped(video: Video, boxes: list[np.ndarray], padding: float, *, nobody: str) -> CroppedVideo:
+    """The crop around the boxes (n, 4) of the sampled frames."""
+    with_person = sum(len(of_frame) > 0 for of_frame in boxes)
+    if not with_person:
+        raise no_person(nobody, decoded=video.frame_count, sampled=len(boxes), with_person=0)
+    crop = padded_union(np.concatenate(boxes), padding, video.size)
+    return CroppedVideo(video, crop, frames_sampled=len(boxes), frames_with_person=with_person)
 
 
 def padded_union(boxes: np.ndarray, padding: float, frame: Size) -> Box:
@@ -45,7 +105,9 @@ def padded_union(boxes: np.ndarray, padding: float, frame: Size) -> Box:
     left, top = boxes[:, :2].min(axis=0)
     right, bottom = boxes[:, 2:].max(axis=0)
     pad_x, pad_y = padding * (right - left), padding * (bottom - top)
-    x1, y1 = max(0, math.floor(left - pad_x)), max(0, math.floor(top - pad_y))
+    # An engine may place a joint a little outside of the frame: the box keeps a pixel of it at least.
+    x1 = min(max(0, math.floor(left - pad_x)), frame.width - 1)
+    y1 = min(max(0, math.floor(top - pad_y)), frame.height - 1)
     x2, y2 = min(frame.width, math.ceil(right + pad_x)), min(frame.height, math.ceil(bottom + pad_y))
     return Box(x=x1, y=y1, width=max(1, x2 - x1), height=max(1, y2 - y1))
 

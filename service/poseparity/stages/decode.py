@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,6 +100,12 @@ def frames(video: Video, wanted: frozenset[int] | None = None) -> Iterator[tuple
             if frame.shape != (video.size.height, video.size.width, 3):
                 raise _unreadable(f"frame {index} has another size than the first, {frame.shape[1]}x{frame.shape[0]}")
             yield index, frame
+
+
+def sampled_indices(frame_count: int, share: float) -> tuple[int, ...]:
+    """Evenly spaced frame indices, in integers only: ceil(share * frame_count) of them, the first frame among them."""
+    count = min(frame_count, max(1, math.ceil(share * frame_count)))
+    return tuple(position * frame_count // count for position in range(count))
 
 
 @contextmanager

@@ -96,8 +96,13 @@ class Frames(_Reply):
     total: int = Field(description="Frames of the video, or rows of the CSV.")
     kept: int = Field(description="Frames left after trimming the static ends.")
     first_kept: int
-    sampled: int | None = Field(None, description="Frames that the detector looked at; of a video only.")
-    with_person: int | None = Field(None, description="Of those, frames with a person; of a video only.")
+    sampled: int | None = Field(
+        None, description="Frames that were looked at to find the crop; of a video only, where the bundle crops."
+    )
+    with_person: int | None = Field(None, description="Of those, frames with a person.")
+    several_persons: int | None = Field(
+        None, description="Frames with more than one person, of whom one is followed; of a video only."
+    )
 
 
 class SizeBody(_Reply):

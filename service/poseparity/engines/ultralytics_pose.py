@@ -1,0 +1,54 @@
+"""ultralytics' pose models: `[pose] engine = "ultralytics"`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from ..bundle import Bundle
+from ..errors import BundleError
+from ..keypoints import Coco17
+from ..observe import Observe, unobserved
+from ..yolo import build_predictor
+from .base import PoseEngine
+
+KEYPOINT_SHAPE = [len(Coco17), 3]  # x, y, confidence
+
+
+class UltralyticsEngine(PoseEngine):
+    """One forward pass a frame; the numbers are those of ultralytics' own `predict`.
+
+    Raises: BundleError when the weights do not fit the architecture, or it has other keypoints than COCO's 17.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._parameters = bundle.pose
+        self._weights = bundle.weights["pose"]
+        self._predictor = build_predictor("pose", bundle, bundle.pose, "pose")
+        found = list(self._predictor.model.kpt_shape)
+        if found != KEYPOINT_SHAPE:
+            raise BundleError(
+                f"{bundle.pose.architecture} has kpt_shape {found}, expected {KEYPOINT_SHAPE}",
+                fix="use a pose model that was trained on COCO's 17 keypoints",
+            )
+
+    def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
+        for crop in crops:
+            (result,) = self._predictor([crop])  # one frame a forward pass: the batch size changes a convolution's bits
+            persons = _seen(result.keypoints.data.numpy(), self._parameters.keypoint_confidence)
+            observe("persons", persons)
+            yield persons
+
+    def describe(self) -> dict:
+        return {**self._parameters.model_dump(mode="json"), "weights_sha256": self._weights.sha256}
+
+
+def _seen(keypoints: np.ndarray, threshold: float) -> np.ndarray:
+    """float32 (persons, 17, 3), in the order of NMS, which is that of the boxes' confidences, to what an engine gives.
+
+    The network places every joint; those it is not confident of are missing.
+    """
+    persons = keypoints.astype(np.float64)
+    persons[persons[..., 2] < threshold] = 0
+    return persons[persons.any(axis=(1, 2))]
