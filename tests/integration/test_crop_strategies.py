@@ -10,6 +10,7 @@ from poseparity.pipeline import Pipeline
 from poseparity.records import Box, Size, VideoFile
 from poseparity.stages.crop import padded_union
 from poseparity.stages.decode import frames, sampled_indices
+from poseparity.trace.tracer import Source, Tracer
 from poseparity.web.schemas import Frames
 from tests.bundle_variants import CROPS, grey_video, middle_of, variant
 
@@ -75,11 +76,14 @@ def test_each_strategy_finds_the_figure_where_the_detector_does(pipeline, result
         assert np.median(distances[seen]) < 4, f"{name}: pixels of a figure of about 200"
 
 
-def test_the_first_pass_is_observed_as_the_crops(pipelines, clip, results):
-    seen = []
-    again = pipelines["two_pass"].run_video(clip, observe=lambda name, value: seen.append(name))
-    assert seen.count("crop.persons") == 4
-    assert seen.count("pose.persons") == 16
+def test_a_trace_holds_the_first_pass_beside_the_crop(pipelines, clip, results):
+    tracer = Tracer()
+    again = pipelines["two_pass"].run_video(clip, observe=tracer)
+    trace = tracer.finish(pipelines["two_pass"], again, Source.of_file(clip, "video"), {})
+    crop, pose = trace.stage("crop"), trace.stage("pose")
+    assert (crop.value("persons").shape[0], pose.value("persons").shape[0]) == (4, 16)
+    assert crop.parameters["strategy"] == "two_pass"
+    assert crop.parameters["engine"]["weights_sha256"] == pose.parameters["weights_sha256"]
     assert again.csv == results["two_pass"].csv
 
 
