@@ -6,12 +6,15 @@ import base64
 import hashlib
 import io
 import json
+import re
 import zipfile
 from fnmatch import fnmatchcase
 
 import numpy as np
 import pytest
 
+from poseparity import tables
+from poseparity.bundle import DetectParameters, InterpolateParameters, TrimParameters
 from poseparity.errors import TraceError
 from poseparity.parity import drawings, page, tolerance, trace_report, traces
 from poseparity.parity.causes import catalogue, from_environment, from_parameters
@@ -114,6 +117,70 @@ def test_a_parameter_before_the_first_stage_had_no_effect():
     assert [cause.code for cause in comparison.warnings] == ["crop-padding"]
 
 
+CODE = {"module": "m", "sha256": "c" * 64}
+OTHER_CODE = {"module": "n", "sha256": "d" * 64}
+IN_TORCH = {"engine": "openpose", "net_height": 368, "follow": "score", "weights_sha256": "a" * 64}
+EXECUTABLE = {"engine": "openpose-binary", "net_resolution": "-1x368", "follow": "score", "flags": ["--display=0"],
+              "executable_sha256": None, "model_sha256": "b" * 64}  # fmt: skip
+
+
+def causes_between(a: dict, b: dict, name: str = "pose") -> list[tuple[str, object]]:
+    """Code and parameter of each cause where a stage with other parameters made something else."""
+    comparison = compared([stage(name, value("v", 1.0), **a)], [stage(name, value("v", 9.0), **b)])
+    return [(cause.code, cause.evidence.get("parameter")) for cause in comparison.causes]
+
+
+def test_another_engine_is_told_and_not_what_follows_from_it():
+    codes = {"code": CODE, "engine_code": CODE}, {"code": CODE, "engine_code": OTHER_CODE}
+    a, b = IN_TORCH | codes[0], EXECUTABLE | codes[1]
+    assert causes_between(a, b) == [("pose-engine", "pose.engine")]
+    also = causes_between(a, b | {"follow": "largest", "code": OTHER_CODE})
+    assert set(also) == {("pose-engine", "pose.engine"), ("pose-follow", "pose.follow"), ("stage-code", None)}
+
+
+def test_another_strategy_is_told_and_not_what_follows_from_it():
+    yolo = {"strategy": "yolo", "padding": 0.15}
+    two_pass = {"strategy": "two_pass", "padding": 0.15, "sample_share": 0.25, "engine": IN_TORCH, "engine_code": CODE}
+    whole = [("crop-strategy", "crop.strategy")]
+    assert causes_between(yolo, two_pass, "crop") == whole
+    assert causes_between(two_pass, {"strategy": "none"}, "crop") == whole
+    assert set(causes_between(yolo, two_pass | {"padding": 0.1}, "crop")) == {*whole, ("crop-padding", "crop.padding")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "parameter"),
+    [
+        ({"net_height": 432}, "pose-network-size", "pose.net_height"),
+        ({"weights_sha256": "e" * 64}, "weights", None),
+        (EXECUTABLE, "pose-engine", "pose.engine"),
+    ],
+)
+def test_the_first_pass_of_a_crop_has_the_causes_of_the_pose_engine(changes, code, parameter):
+    a = {"strategy": "two_pass", "engine": IN_TORCH}
+    b = {"strategy": "two_pass", "engine": changes if "engine" in changes else {**IN_TORCH, **changes}}
+    comparison = compared([stage("crop", value("v", 1.0), **a)], [stage("crop", value("v", 9.0), **b)])
+    assert [(cause.code, cause.evidence.get("parameter")) for cause in comparison.causes] == [(code, parameter)]
+    assert code != "weights" or "the weights of the pose network differ" in comparison.causes[0].title
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "words"),
+    [
+        ({"executable_sha256": "1" * 64}, "pose-program", "another build of OpenPose"),
+        ({"model_sha256": "1" * 64}, "weights", "of the pose network differ .* the architecture is the same"),
+        ({"net_resolution": "-1x432", "flags": ["--net_resolution=-1x432"]}, "pose-network-size", "-1x368 in A"),
+        ({"flags": ["--display=1"]}, "pose-flags", "--display=0 in A, --display=1 in B"),
+        ({"engine_code": OTHER_CODE}, "stage-code", "n, sha256 cccccccccccc in A, dddddddddddd in B"),
+    ],
+)
+def test_what_differs_between_two_of_openposes_executables(changes, code, words):
+    a = EXECUTABLE | {"code": CODE, "engine_code": {**OTHER_CODE, "sha256": CODE["sha256"]}}
+    comparison = compared([stage("pose", value("v", 1.0), **a)], [stage("pose", value("v", 9.0), **a | changes)])
+    (found,) = comparison.causes
+    assert found.code == code
+    assert re.search(words, found.title), found.title
+
+
 def test_other_inputs_and_other_bundles_are_told_first_of_all():
     other = {"input": {"name": "other.mp4", "kind": "video", "bytes": 6, "sha256": "1" * 64}}
     comparison = compared([stage("crop", value("v", 1.0))], [stage("crop", value("v", 9.0))], **other)
@@ -163,13 +230,21 @@ def test_every_code_that_is_used_is_in_the_catalogue():
     assert used <= catalogue.CATALOGUE.keys()
 
 
-def test_every_parameter_of_a_bundle_has_a_cause_of_its_own(demo_bundle):
-    generic = {"detect.classes", "detect.person_class", "pose.network"}  # told as parameters, by their paths
-    for table in ("detect", "crop", "pose", "interpolate", "trim"):
-        for name in getattr(demo_bundle, table).model_dump():
-            path = f"{table}.{name}"
-            special = (table, name) in from_parameters._SPECIAL
-            assert path in generic or special or any(fnmatchcase(path, p) for p, _ in from_parameters._CODES), path
+def forms_of_tables() -> list[tuple[str, type]]:
+    """The tables whose parameters causes are looked for in, in each of their forms."""
+    several = (("crop", tables.STRATEGIES), ("pose", tables.ENGINES))
+    fields = {"detect": DetectParameters, "interpolate": InterpolateParameters, "trim": TrimParameters}
+    return [*fields.items(), *((name, form) for name, forms in several for form in forms.values())]
+
+
+@pytest.mark.parametrize(("table", "form"), forms_of_tables())
+def test_every_parameter_of_a_bundle_has_a_cause_of_its_own(table, form):
+    # Told as parameters, by their paths.
+    generic = {f"{of}.{name}" for of in ("detect", "pose") for name in ("classes", "person_class")} | {"pose.network"}
+    for name in form.model_fields:
+        path = f"{table}.{name}"
+        special = (table, name) in from_parameters._SPECIAL
+        assert path in generic or special or any(fnmatchcase(path, p) for p, _ in from_parameters._CODES), path
 
 
 # --- damaged and hostile traces --------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..outputs import replacing
 from ..pipeline import Pipeline, PipelineResult
 from ..trace.arrays import ArrayFile
 from ..trace.files import write_trace
-from ..trace.model import Trace, TracedArrays, TracedStage
+from ..trace.model import CODE, Trace, TracedArrays, TracedStage
 from ..trace.tracer import Source, Tracer
 
 FOLDER = "golden"
@@ -116,7 +116,7 @@ def _record_one(pipeline: Pipeline, name: str) -> tuple[PipelineResult, dict]:
 
 
 def _lasting_stage(stage: TracedStage) -> TracedStage:
-    parameters = {name: value for name, value in stage.parameters.items() if name != "code"}
+    parameters = {name: value for name, value in stage.parameters.items() if name not in CODE}
     return stage.model_copy(update={"parameters": parameters, "seconds": None})
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..trace.model import TracedStage
+from ..trace.model import CODE, TracedStage
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def differing_parameters(a: TracedStage, b: TracedStage) -> tuple[ParameterDiffe
     """The parameters that are not equal, in the order of their names."""
     tables = [dict(stage.parameters) for stage in (a, b)]
     if not all("code" in table for table in tables):  # a golden trace says nothing of code
-        tables = [{name: value for name, value in table.items() if name != "code"} for table in tables]
+        tables = [{name: value for name, value in table.items() if name not in CODE} for table in tables]
     return tuple(_differences("", *tables))
 
 

@@ -27,6 +27,6 @@ lengths: "<i8||". Digest of an observed value: sha256 over the digests of its it
 In the .npz a result is "STAGE.NAME", an observed value "STAGE.NAME/FRAME", frames counted from 0.
 
 The golden traces of a bundle say nothing of time, machine and code, so that recording one again gives the same bytes:
-"created", "poseparity", "environment", "seconds" and the bundle's "sha256" are null, parameters have no "code", and the
-.npz holds results only.
+"created", "poseparity", "environment", "seconds" and the bundle's "sha256" are null, parameters have no "code" and no
+"engine_code", and the .npz holds results only.
 """

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 FORMAT = "poseparity-trace/1"
+CODE = ("code", "engine_code")  # the parameters of a stage that say what code ran: no golden trace has them
 _SHA256 = "^[0-9a-f]{64}$"
 
 

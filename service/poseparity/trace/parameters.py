@@ -19,7 +19,8 @@ def parameters_of(stage, bundle: Bundle) -> dict:
     """JSON-ready.
 
     Keys: those of the stage's table in bundle.toml; "weights_sha256" where it has weights; what the stage says of
-    itself (see observe.Described); "code", the module that the stage is defined in and the sha256 of its source.
+    itself (see observe.Described); "code", the module that the stage is defined in and the sha256 of its source, and
+    "engine_code", the same of the pose engine that it asks.
     """
     table = getattr(bundle, _TABLES.get(stage.name, stage.name), None)
     parameters = table.model_dump(mode="json") if table else {}
@@ -27,7 +28,9 @@ def parameters_of(stage, bundle: Bundle) -> dict:
         parameters["weights_sha256"] = weights.sha256
     if isinstance(stage, Described):
         parameters |= stage.describe()
-    return parameters | {"code": _code(type(stage).__module__)}
+    engine = getattr(stage, "engine", None)
+    engine_code = {} if engine is None else {"engine_code": _code(type(engine).__module__)}
+    return parameters | {"code": _code(type(stage).__module__)} | engine_code
 
 
 @cache

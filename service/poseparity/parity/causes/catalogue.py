@@ -45,6 +45,16 @@ CATALOGUE: dict[str, Words] = {
     "pose-network-size": Words("the pose network's input has another size: " + _BOTH, _SET),
     "pose-nms": Words("peaks of the heatmaps count from another threshold (OpenPose's NMS threshold): " + _BOTH, _SET),
     "pose-thresholds": Words("joints are put together to persons otherwise: " + _BOTH, _SET),
+    "pose-persons": Words("other persons count: " + _BOTH, _SET),
+    "pose-joints": Words("a joint counts as seen from another confidence: " + _BOTH, _SET),
+    "pose-program": Words(
+        "another build of OpenPose estimates the pose: " + _BOTH,
+        "`sha256sum` of the executable on both sides (POSEPARITY_OPENPOSE_BINARY); install the same build on both",
+    ),
+    "pose-flags": Words(
+        "OpenPose is started with other flags: {a} in A, {b} in B",
+        "install the same release of poseparity on both sides",
+    ),
     "pose-follow": Words("another of several persons is followed: " + _BOTH, _SET),
     "interpolation-off": Words(
         "{side} does not interpolate: missing joints stay 0,0,0", "interpolate.method in both bundle.toml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from ...trace.model import CODE as CODE_PARAMETERS
 from ..parameters import ParameterDifference
 from ..result import Cause
 from ..stages import StageComparison
@@ -21,14 +22,27 @@ _CODES = (
     ("detect.architecture", "architecture"),
     ("crop.padding", "crop-padding"),
     ("crop.strategy", "crop-strategy"),
+    ("crop.sample_share", "sampling-share"),
     ("pose.engine", "pose-engine"),
     ("pose.net_height", "pose-network-size"),
     ("pose.width_multiple", "pose-network-size"),
+    ("pose.net_resolution", "pose-network-size"),
+    ("pose.image_size", "pose-network-size"),
+    ("pose.rect", "pose-network-size"),
+    ("pose.scale_*", "pose-network-size"),
     ("pose.peak_threshold", "pose-nms"),
     ("pose.paf_*", "pose-thresholds"),
     ("pose.min_*", "pose-thresholds"),
+    ("pose.maximize_positives", "pose-thresholds"),
+    ("pose.number_people_max", "pose-persons"),
+    ("pose.confidence", "pose-persons"),
+    ("pose.iou", "pose-persons"),
+    ("pose.keypoint_confidence", "pose-joints"),
     ("pose.follow", "pose-follow"),
+    ("pose.version", "pose-program"),
+    ("pose.executable_sha256", "pose-program"),
     ("pose.network.*", "architecture"),
+    ("pose.architecture", "architecture"),
     ("trim.*", "trimming"),
     ("normalise.reference", "img-shape"),
     ("recognise.model.*", "architecture"),
@@ -36,33 +50,61 @@ _CODES = (
 SURE, LIKELY, CODE = 0.95, 0.9, 0.7
 _PRENORMALISE = "PreNormalize2D"
 _WEIGHTS = {"detect": "the detector", "pose": "the pose network", "recognise": "the recogniser"}
+_FORMS = ("crop.strategy", "pose.engine")  # they say which other parameters there are; see tables.py
+_FIRST_PASS = "engine."
 
 
 def causes_of(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """A cause for each parameter of the stage that differs, unordered."""
     yield from _labels(stage, a, b)
-    for difference in stage.parameters:
-        special = _SPECIAL.get((stage.name, difference.path)) or _SPECIAL.get(("", difference.path.partition(".")[0]))
+    for difference in _telling(stage):
+        table, _, name = parameter_of(stage.name, difference.path).partition(".")
+        special = _SPECIAL.get((table, name)) or _SPECIAL.get(("", name.partition(".")[0]))
         yield from (special or _plain)(stage, difference, a, b)
 
 
+def parameter_of(stage: str, path: str) -> str:
+    """A parameter's name in bundle.toml: the stage crop of strategy "two_pass" has those of the engine that it asks."""
+    if stage == "crop" and path.startswith(_FIRST_PASS):
+        return f"pose.{path.removeprefix(_FIRST_PASS)}"
+    return f"{stage}.{path}"
+
+
+def _telling(stage: StageComparison) -> list[ParameterDifference]:
+    """The parameters without those that follow: another engine, or another strategy, has others, weights and code."""
+    named = [(parameter_of(stage.name, each.path), each) for each in stage.parameters]
+    if not any(name in _FORMS for name, _ in named):
+        return list(stage.parameters)
+    return [
+        each
+        for name, each in named
+        if _head(name) not in ("weights_sha256", "engine_code") and each.a is not None and each.b is not None
+    ]
+
+
+def _head(parameter: str) -> str:
+    """The first part of a parameter's name in its table."""
+    return parameter.split(".")[1]
+
+
 def _plain(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
-    path = f"{stage.name}.{difference.path}"
+    path = parameter_of(stage.name, difference.path)
     code = next((code for pattern, code in _CODES if fnmatchcase(path, pattern)), "parameter")
     score = LIKELY if code == "parameter" else SURE
     yield cause(code, score=score, stage=stage.name, parameter=path, a=difference.a, b=difference.b)
 
 
 def _weights(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
-    same = not any(each.path.startswith(("network", "model", "architecture")) for each in stage.parameters)
+    heads = {_head(parameter_of(stage.name, each.path)) for each in stage.parameters}
+    table = parameter_of(stage.name, difference.path).partition(".")[0]
     yield cause(
         "weights",
         score=SURE,
         stage=stage.name,
-        weights=_WEIGHTS.get(stage.name, stage.name),
+        weights=_WEIGHTS.get(table, table),
         a=_short(difference.a),
         b=_short(difference.b),
-        architecture="the same" if same else "another one",
+        architecture="another one" if heads & {"network", "model", "architecture"} else "the same",
     )
 
 
@@ -124,11 +166,22 @@ def _classes(stage: StageComparison, difference: ParameterDifference, _a: TraceF
 
 def _code(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     versions = {"version_a": a.trace.poseparity, "version_b": b.trace.poseparity}
-    if difference.path == "code.sha256" or not any(each.path == "code.sha256" for each in stage.parameters):
-        codes = [side.trace.stage(stage.name).parameters.get("code") for side in (a, b)]
+    key = difference.path.partition(".")[0]
+    source = f"{key}.sha256"
+    if difference.path == source or not any(each.path == source for each in stage.parameters):
+        codes = [side.trace.stage(stage.name).parameters.get(key) for side in (a, b)]
         module = next((code.get("module") for code in codes if isinstance(code, dict)), stage.name)
         shown = {"a": _short(difference.a), "b": _short(difference.b)}
         yield cause("stage-code", score=CODE, stage=stage.name, module=module, **shown, **versions)
+
+
+def _flags(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
+    """Told only where no parameter that flags are made of tells of it."""
+    others = {_head(parameter_of(stage.name, each.path)) for each in stage.parameters} - {"flags", *CODE_PARAMETERS}
+    if not others:
+        mine, theirs = (each if isinstance(each, list) else [] for each in (difference.a, difference.b))
+        only = [[flag for flag in flags if flag not in other] for flags, other in ((mine, theirs), (theirs, mine))]
+        yield cause("pose-flags", score=SURE, stage=stage.name, a=only[0], b=only[1])
 
 
 def _labels(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -177,6 +230,8 @@ _SPECIAL = {
     ("normalise", "transforms"): _transforms,
     ("normalise", "transform_classes"): _classes,
     ("recognise", "labels"): _nothing,
+    ("pose", "model_sha256"): _weights,
+    ("pose", "flags"): _flags,
     ("", "weights_sha256"): _weights,
-    ("", "code"): _code,
+    **{("", name): _code for name in CODE_PARAMETERS},
 }

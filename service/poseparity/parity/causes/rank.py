@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from ...trace.model import CODE
 from ..result import Cause
 from ..stages import StageComparison
 from ..trace_file import TraceFile
@@ -72,7 +73,7 @@ def _given(a: TraceFile, b: TraceFile, stages: tuple[StageComparison, ...]) -> I
 
 def _of_bundle(stage: StageComparison) -> bool:
     labels = any(value.name == "labels" and value.state == "diverged" for value in stage.values)
-    return labels or any(not parameter.path.startswith("code") for parameter in stage.parameters)
+    return labels or any(parameter.path.partition(".")[0] not in CODE for parameter in stage.parameters)
 
 
 def _unknown(stage: StageComparison, a: TraceFile, b: TraceFile) -> Cause:
