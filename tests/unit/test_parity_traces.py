@@ -181,6 +181,12 @@ def test_what_differs_between_two_of_openposes_executables(changes, code, words)
     assert re.search(words, found.title), found.title
 
 
+def test_a_parameter_is_called_as_in_bundle_toml():
+    assert from_parameters.parameter_of("inspect", "max_missing_share") == "quality.max_missing_share"
+    assert from_parameters.parameter_of("crop", "engine.net_height") == "pose.net_height"
+    assert from_parameters.parameter_of("crop", "padding") == "crop.padding"
+
+
 def test_other_inputs_and_other_bundles_are_told_first_of_all():
     other = {"input": {"name": "other.mp4", "kind": "video", "bytes": 6, "sha256": "1" * 64}}
     comparison = compared([stage("crop", value("v", 1.0))], [stage("crop", value("v", 9.0))], **other)

@@ -52,6 +52,7 @@ _PRENORMALISE = "PreNormalize2D"
 _WEIGHTS = {"detect": "the detector", "pose": "the pose network", "recognise": "the recogniser"}
 _FORMS = ("crop.strategy", "pose.engine")  # they say which other parameters there are; see tables.py
 _FIRST_PASS = "engine."
+_TABLES = {"inspect": "quality"}  # where a stage's name is not that of its table
 
 
 def causes_of(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -67,7 +68,7 @@ def parameter_of(stage: str, path: str) -> str:
     """A parameter's name in bundle.toml: the stage crop of strategy "two_pass" has those of the engine that it asks."""
     if stage == "crop" and path.startswith(_FIRST_PASS):
         return f"pose.{path.removeprefix(_FIRST_PASS)}"
-    return f"{stage}.{path}"
+    return f"{_TABLES.get(stage, stage)}.{path}"
 
 
 def _telling(stage: StageComparison) -> list[ParameterDifference]:
