@@ -149,6 +149,7 @@ def test_one_command(by_command, answer_on_the_clip):
     assert f"the clip is recognised as '{answer_on_the_clip(by_command.run)}'" in by_command.printed
     bundle = load_bundle(by_command.folder)
     assert bundle.crop.padding == PADDING
+    assert f"crop.padding={PADDING}, interpolate.method=linear, trim.threshold=" in by_command.printed
     assert bundle.labels.names == LABELS
     assert bundle.detect == load_bundle(DEMO_BUNDLE).detect
     assert {path.name for path in by_command.folder.parent.iterdir()} == {"bundle", "labels.txt"}

@@ -22,6 +22,7 @@ from . import overrides, parts
 from .manifest import dump
 from .recogniser import read_recogniser
 
+_BETWEEN = ("crop", "interpolate", "trim")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -72,7 +73,7 @@ def import_bundle(request: Request) -> tuple[str, ...]:
         _write_manifest(folder, tables)
         answer = _hold(prediction, tables["demo"])
     notes = [note for piece in pieces for note in piece.notes]
-    return (*notes, f"coordinates are relative to: {tables['normalise']['reference']}", answer)
+    return (*notes, *_preprocessing(tables), answer)
 
 
 def check_request(request: Request) -> None:
@@ -142,6 +143,15 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, reference
         "labels": {"names": list(request.labels)},
         **{name: _without_none(sections[name]) for name in order if name in sections},
     }
+
+
+def _preprocessing(tables: dict[str, Any]) -> tuple[str, str]:
+    """What became of the poses before training read them stands in no config, so it is said what the bundle does."""
+    chosen = [f"{section}.{key}={value}" for section in _BETWEEN for key, value in tables[section].items()]
+    return (
+        f"coordinates are relative to: {tables['normalise']['reference']}",
+        f"no config says what lies between video and model; here it is {', '.join(chosen)}: --set what training had",
+    )
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
