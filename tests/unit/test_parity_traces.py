@@ -88,6 +88,18 @@ def test_a_joint_that_one_side_misses_is_counted_and_not_measured():
     assert found["note"] == "1 joints are missing in one only"
 
 
+def test_confidences_are_no_pixels():
+    keypoints = np.full((3, 17, 3), 100.0)
+    other, both = keypoints.copy(), keypoints.copy()
+    other[1, 4, 2] += 0.05
+    both[1, 4] += 0.05
+    mine, *theirs = ([stage("pose", value("keypoints", each, by_frame=True))] for each in (keypoints, other, both))
+    alone, beside = (only_value(compared(mine, each)) for each in theirs)
+    assert (alone["state"], alone["unit"], alone["frame"], alone["note"]) == ("diverged", "confidence", 1, "")
+    assert alone["largest"] == pytest.approx(0.05)
+    assert (beside["state"], beside["unit"], beside["note"]) == ("diverged", "pixels", "confidence by 0.05")
+
+
 def test_other_shapes_types_and_what_is_no_number():
     shapes = compared([stage("x", value("v", [1.0]))], [stage("x", value("v", [1.0, 2.0]))])
     assert only_value(shapes)["note"] == "shape 1 in A, 2 in B"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -127,40 +127,85 @@ def _compare_frames(sides: Sides) -> ValueComparison:
     common = sides.common_frames()
     differing = [frame for frame in common if len(set(sides.digests(frame))) == 2]
     items = sides.items(differing)
-    largest, worst, alone = _over_frames(items, joints=sides.mine.name == _JOINTS) if items else (None, None, 0)
+    seen = _over_frames(items, _Seen.of(sides.mine)) if items else None
     same_frames = len(sides.mine.frames) == len(sides.theirs.frames) == len(common)
     counts = "" if same_frames else f"{len(sides.mine.frames)} frames in A, {len(sides.theirs.frames)} in B"
-    missing = f"{alone} joints are missing in one only" if alone else ""
     unknown = "" if items or not differing else _why_unknown(sides)
+    notes = counts, *(seen.notes() if seen else ()), _types(sides), unknown
+    main = seen.main if seen else _Worst(sides.mine.unit, largest=None)
     return ValueComparison(
         sides.mine.name,
-        sides.mine.unit,
-        _state(largest, sides.mine.unit) if items and same_frames and not alone else "diverged",
-        largest=largest,
-        frame=worst,
+        main.unit,
+        "within-tolerance" if seen and same_frames and seen.within_tolerance else "diverged",
+        largest=main.largest,
+        frame=main.frame,
         first_frame=differing[0] if differing else None,
         differing_frames=len(differing),
         frames=len(common),
-        note="; ".join(filter(None, (counts, missing, _types(sides), unknown))),
+        note="; ".join(filter(None, notes)),
     )
 
 
-def _over_frames(
-    items: Iterator[tuple[int, np.ndarray, np.ndarray]], *, joints: bool
-) -> tuple[float | None, int | None, int]:
-    """The largest difference, the frame that has it, and how many joints only one side misses."""
-    largest, worst, alone = 0.0, None, 0
-    for frame, mine, theirs in items:
-        if joints and mine.shape == theirs.shape:
-            present = mine.any(axis=-1), theirs.any(axis=-1)
-            alone += int((present[0] != present[1]).sum())
-            mine, theirs = (each[present[0] & present[1]] for each in (mine, theirs))
+@dataclass
+class _Worst:
+    """The largest difference in one unit, of these columns of the items or of all, and the frame that has it."""
+
+    unit: str
+    columns: slice | None = None
+    largest: float | None = 0.0
+    frame: int | None = None
+
+    def look(self, frame: int, mine: np.ndarray, theirs: np.ndarray) -> None:
+        if self.columns:
+            mine, theirs = mine[..., self.columns], theirs[..., self.columns]
         found = largest_difference(mine, theirs)
-        if found is None:
-            return None, frame, alone
-        if found > largest or worst is None:
-            largest, worst = found, frame
-    return (None if alone and largest == 0 else largest), worst, alone
+        if self.largest is not None and (found is None or found > self.largest or self.frame is None):
+            self.largest, self.frame = found, frame
+
+
+@dataclass
+class _Seen:
+    """What was seen on the frames that differ: positions and confidences of joints are no one unit.
+
+    Attributes:
+        alone: joints that only one side misses.
+    """
+
+    worst: tuple[_Worst, ...]
+    joints: bool
+    alone: int = 0
+
+    @classmethod
+    def of(cls, value: TracedValue) -> _Seen:
+        if value.name != _JOINTS:
+            return cls((_Worst(value.unit),), joints=False)
+        return cls((_Worst(value.unit, slice(2)), _Worst("confidence", slice(2, 3))), joints=True)
+
+    @property
+    def main(self) -> _Worst:
+        """Positions before confidences, where they differ; nothing is known where a joint is missing and no more."""
+        found = next((each for each in self.worst if each.largest != 0), self.worst[0])
+        return replace(found, largest=None) if self.alone and found.largest == 0 else found
+
+    @property
+    def within_tolerance(self) -> bool:
+        return not self.alone and all(_state(each.largest, each.unit) == "within-tolerance" for each in self.worst)
+
+    def notes(self) -> list[str]:
+        others = (each for each in self.worst if each.largest and each.unit != self.main.unit)
+        missing = [f"{self.alone} joints are missing in one only"] if self.alone else []
+        return [*(f"{each.unit} by {each.largest:.3g}" for each in others), *missing]
+
+
+def _over_frames(items: Iterator[tuple[int, np.ndarray, np.ndarray]], seen: _Seen) -> _Seen:
+    for frame, mine, theirs in items:
+        if seen.joints and mine.shape == theirs.shape:
+            present = mine.any(axis=-1), theirs.any(axis=-1)
+            seen.alone += int((present[0] != present[1]).sum())
+            mine, theirs = (each[present[0] & present[1]] for each in (mine, theirs))
+        for worst in seen.worst:
+            worst.look(frame, mine, theirs)
+    return seen
 
 
 def largest_difference(a: np.ndarray, b: np.ndarray) -> float | None:
