@@ -42,9 +42,10 @@ KINDS = {
     ("ultralytics", "two_pass"): "stgcn-jm-not-normalised",
     ("ultralytics", "none"): "stgcn-j",
 }
+# A small input for each network, for time: how well untrained eyes see is not asked here.
 SETTINGS = {
-    "openpose": (),
-    "openpose-binary": ("pose.net_resolution=-1x176", "pose.number_people_max=1"),
+    "openpose": ("pose.net_height=128",),
+    "openpose-binary": ("pose.net_resolution=-1x128", "pose.number_people_max=1"),
     "ultralytics": tuple(f"pose.{name}={value}" for name, value in RANDOM_WEIGHTS.items()),
 }
 
