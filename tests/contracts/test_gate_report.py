@@ -1,0 +1,129 @@
+"""What the gate keeps and says: the filters behind it, on their own."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import module_from_spec, spec_from_file_location
+
+import pytest
+
+from tests.e2e.playbooks import ANSIBLE
+
+IMAGE = {"name": "poseparity/app:1", "id": "sha256:" + "a" * 64}
+BUNDLE = {"name": "demo", "version": "1", "sha256": "b" * 64}
+MISMATCH = "packages.numpy.version   1.24.3   1.26.4   MISMATCH   Other results."
+CAUSE = {"code": "padding", "title": "crop.padding is 0.1, not 0.15", "evidence": {}, "confirm": "look at bundle.toml"}
+
+
+def load(path: str):
+    spec = spec_from_file_location("filters", ANSIBLE / "roles" / path)
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+gate = load("verification/filter_plugins/gate.py")
+
+
+def compared(verdict: str = "identical", causes: tuple = (), warnings: tuple = ()) -> dict:
+    """One result of the loop over `poseparity compare --json`."""
+    summary = "stage crop diverges first (box by 4 pixels); likeliest cause: crop.padding is 0.1, not 0.15"
+    answer = {"verdict": verdict, "summary": summary, "causes": list(causes), "warnings": list(warnings)}
+    return {"item": "clip.mp4", "rc": int(verdict != "identical"), "stdout": json.dumps(answer), "stderr": ""}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "clip.mp4.trace.json").write_text(json.dumps({"bundle": BUNDLE}))
+    return tmp_path
+
+
+def report(folder, *comparisons: dict, table: tuple[str, ...] = ()) -> dict:
+    return gate.gate_report(list(comparisons), folder, folder / "local", IMAGE, "server-1", list(table))
+
+
+def message(folder, *comparisons: dict, table: tuple[str, ...] = ()) -> list[str]:
+    return gate.gate_message(report(folder, *comparisons, table=table), folder, "lockfiles/parity.toml").splitlines()
+
+
+def test_what_is_identical_passes(folder):
+    kept = report(folder, compared(), table=("match: 0 error",))
+    assert (kept["verdict"], kept["bundle"], kept["image"], kept["host"]) == ("passed", BUNDLE, IMAGE, "server-1")
+
+
+@pytest.mark.parametrize("verdict", ["within-tolerance", "diverged"])
+def test_anything_but_identical_is_refused(folder, verdict):
+    assert report(folder, compared(), compared(verdict))["verdict"] == "refused"
+
+
+def test_a_difference_of_the_environment_is_refused(folder):
+    assert report(folder, compared(), table=(MISMATCH,))["verdict"] == "refused"
+
+
+def test_nothing_compared_is_not_passed(folder):
+    assert report(folder)["verdict"] == "refused"
+
+
+def test_the_message_names_stage_cause_and_environment(folder):
+    (folder / "clip.mp4.html").write_text("")
+    lines = message(folder, compared("diverged", (CAUSE,)), table=(MISMATCH,) * 9)
+    assert len(lines) == 7
+    assert lines[0].startswith("poseparity/app:1 is refused on server-1; what runs there was not touched")
+    assert lines[1] == "On clip.mp4 stage crop diverges first (box by 4 pixels)"
+    assert lines[2] == "Likeliest cause: crop.padding is 0.1, not 0.15"
+    assert lines[3] == "To be sure: look at bundle.toml"
+    assert lines[4].startswith("Environment: packages.numpy.version is 1.26.4, expected 1.24.3, ")
+    assert lines[4].endswith("6 more")
+    assert lines[5] == f"Report: {folder / 'clip.mp4.html'}"
+
+
+def test_the_message_is_short_whatever_was_found(folder):
+    long = {**CAUSE, "title": "x" * 5000}
+    lines = message(folder, *[compared("diverged", (long,))] * 5, table=(MISMATCH.replace("1.26.4", "y" * 5000),) * 50)
+    assert len(lines) == 7 and all(len(line) <= 220 for line in lines[:5])
+
+
+def test_what_other_facts_follow_from_is_named_first(folder):
+    symptoms = [f"modules.torch.{name}   a   b   MISMATCH   Other." for name in "abcd"]
+    assert "Environment: packages.numpy.version is 1.26.4" in "\n".join(message(folder, table=(*symptoms, MISMATCH)))
+
+
+def test_digests_are_shortened(folder):
+    line = f"bundle.files.bundle.toml   {'a' * 64}   {'b' * 28}..{'c' * 7}   MISMATCH   Another model."
+    assert f"is {'b' * 12}, expected {'a' * 12}" in "\n".join(message(folder, table=(line,)))
+
+
+def test_a_difference_without_effect_on_the_clip_is_named(folder):
+    lines = message(folder, compared(warnings=({"title": "another crop.padding"},)), table=(MISMATCH,))
+    assert lines[1].startswith("Every stage gave the same bits on what was replayed")
+    assert lines[1].endswith("Found: another crop.padding")
+
+
+def test_an_image_that_cannot_run_the_clip_says_why(folder):
+    (folder / "clip.mp4.error.txt").write_text(
+        "poseparity: WARNING: --unpinned: ...\nposeparity: bundle.toml is not TOML: line 3\n  fix: correct that line\n"
+    )
+    failed = {"item": "clip.mp4", "rc": 2, "stdout": "", "stderr": "no such file"}
+    assert message(folder, failed)[1] == "It cannot run clip.mp4: poseparity: bundle.toml is not TOML: line 3"
+
+
+def test_an_image_that_cannot_run_the_clip_is_asked_for_its_bundle(folder):
+    (folder / "local").mkdir()
+    for place, confidence in ((folder / "local", 0.5), (folder, 0.9)):
+        shown = {"folder": str(place), "sha256": str(confidence), "detect": {"confidence": confidence, "iou": 0.6}}
+        (place / "bundle.json").write_text(json.dumps(shown))
+    failed = {"item": "clip.mp4", "rc": 2, "stdout": "", "stderr": "no such file"}
+    assert message(folder, failed)[1:3] == [
+        "It cannot run clip.mp4: no such file",
+        "Bundle: detect.confidence is 0.9, expected 0.5",
+    ]
+
+
+@pytest.mark.parametrize("code, more", [("unknown", ["clip.mp4"]), ("pixels-changed", ["clip.mp4"]), ("padding", [])])
+def test_arrays_are_asked_for_where_digests_do_not_tell_the_cause(code, more):
+    assert gate.gate_unexplained([compared("diverged", ({**CAUSE, "code": code},))]) == more
+
+
+def test_arrays_are_not_asked_for_where_nothing_differs_or_nothing_ran():
+    failed = {"item": "clip.mp4", "rc": 2, "stdout": "", "stderr": "no such file"}
+    assert gate.gate_unexplained([compared(), failed]) == []
