@@ -141,7 +141,7 @@ def test_two_bundles_are_refused():
     assert "poseparity_bundle is /b and bundle is /a: expected one" in message
 
 
-@pytest.mark.parametrize("name", ["build", "verify", "destroy"])
+@pytest.mark.parametrize("name", ["build", "verify", "status", "destroy"])
 def test_a_misspelt_variable_is_refused_by_each_playbook(name):
     result = playbook(name, "-e", "poseparity_prot=1")
     assert result.status != 0 and "Unknown variable poseparity_prot" in result.message, result.output

@@ -1,4 +1,4 @@
-"""What the gate keeps and says: the filters behind it, on their own."""
+"""What the gate keeps and says, and the lines of status.yml: the filters behind them, on their own."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def load(path: str):
 
 
 gate = load("verification/filter_plugins/gate.py")
+deployment = load("overview/filter_plugins/deployment.py")
 
 
 def compared(verdict: str = "identical", causes: tuple = (), warnings: tuple = ()) -> dict:
@@ -127,3 +128,52 @@ def test_arrays_are_asked_for_where_digests_do_not_tell_the_cause(code, more):
 def test_arrays_are_not_asked_for_where_nothing_differs_or_nothing_ran():
     failed = {"item": "clip.mp4", "rc": 2, "stdout": "", "stderr": "no such file"}
     assert gate.gate_unexplained([compared(), failed]) == []
+
+
+CONTAINER = {
+    "status": 200,
+    "json": {"Image": IMAGE["id"], "State": {"Running": True, "StartedAt": "2026-01-02T03:04:05.6Z"}},
+}
+READY = {"status": 200, "json": {"bundle": BUNDLE}}
+
+
+def status(tmp_path, container: dict, ready: dict, *kept: dict) -> list[str]:
+    for number, each in enumerate(kept):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "report.json").write_text(json.dumps(each))
+    return deployment.deployment_status(container, ready, tmp_path, "poseparity", "http://127.0.0.1:19031")
+
+
+def test_the_status_names_what_runs_and_the_last_verification(folder, tmp_path):
+    passed = report(folder, compared()) | {"when": "2026-01-02T03:00:00Z"}
+    refused = report(folder, compared("diverged", (CAUSE,))) | {"when": "2026-01-03T00:00:00Z"}
+    refused["image"] = {"name": "other", "id": "sha256:" + "c" * 64}
+    now, verified, last, *differs = status(tmp_path, CONTAINER, READY, refused, passed)
+    assert "sha256:aaaaaaaaaaaa runs since 2026-01-02T03:04:05Z, ready at http://127.0.0.1:19031" in now
+    assert "bundle demo 1 (bbbbbbbbbbbb)" in now
+    assert verified == "What runs was verified at 2026-01-02T03:00:00Z: passed"
+    assert last.startswith("Last verification at 2026-01-03T00:00:00Z: refused, other (sha256:cccccccccccc)")
+    assert differs[:2] == [
+        "On clip.mp4 stage crop diverges first (box by 4 pixels)",
+        "Likeliest cause: crop.padding is 0.1, not 0.15",
+    ]
+
+
+@pytest.mark.parametrize(
+    "container, ready, words",
+    [
+        ({"status": -1, "msg": "no such socket"}, {}, "engine does not answer: no such socket"),
+        ({"status": 404}, {}, "there is no container poseparity"),
+        (
+            {"status": 200, "json": {"Image": "sha256:1", "State": {"Running": False, "Status": "exited"}}},
+            {},
+            "is exited",
+        ),
+        (CONTAINER, {"status": 503, "content": "a pin\n"}, "not ready: http://127.0.0.1:19031 says a pin"),
+        (CONTAINER, {"status": -1, "msg": "refused"}, "says refused"),
+    ],
+)
+def test_the_status_where_nothing_serves(tmp_path, container, ready, words):
+    lines = status(tmp_path, container, ready)
+    assert words in lines[0]
+    assert lines[-1] == "Last verification: none from this checkout"
