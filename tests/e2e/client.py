@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 import requests
@@ -16,16 +15,20 @@ def post_file(url: str, path: Path) -> tuple[int, dict]:
     return response.status_code, response.json()
 
 
-class Poller:
-    """Asks the service whether it is ready, again and again, until the block ends; keeps each status (0: no answer)."""
+class Client:
+    """Sends a file again and again until the block ends.
 
-    def __init__(self, url: str, pause: float = 0.2) -> None:
-        self.url, self.pause = f"{url}/readyz", pause
-        self.statuses: list[int] = []
+    Attributes:
+        answers: (status, prediction) of each request; (0, None) where nobody answered.
+    """
+
+    def __init__(self, url: str, path: Path, pause: float = 0.5) -> None:
+        self.answers: list[tuple[int, dict | None]] = []
+        self._url, self._path, self._pause = url, path, pause
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._poll)
+        self._thread = threading.Thread(target=self._keep_asking)
 
-    def __enter__(self) -> Poller:
+    def __enter__(self) -> Client:
         self._thread.start()
         return self
 
@@ -33,13 +36,14 @@ class Poller:
         self._stop.set()
         self._thread.join()
 
-    def _poll(self) -> None:
+    def _keep_asking(self) -> None:
         while not self._stop.is_set():
-            self.statuses.append(self._ask())
-            time.sleep(self.pause)
+            self.answers.append(self._ask())
+            self._stop.wait(self._pause)
 
-    def _ask(self) -> int:
+    def _ask(self) -> tuple[int, dict | None]:
         try:
-            return requests.get(self.url, timeout=10).status_code
+            status, answer = post_file(self._url, self._path)
         except requests.ConnectionError:
-            return 0
+            return 0, None
+        return status, answer.get("prediction")

@@ -43,6 +43,7 @@ def test_check_mode_changes_nothing(deployment, container):
     result = playbook("deploy", "--check", *OWN)
     assert result.status == 0, result.output
     assert result.changed == 0, result.output
+    assert "passed before" in result.output and "Replay the clips inside the image" not in result.output
     container.reload()
     assert container.status == "running"
 
