@@ -30,9 +30,11 @@ import os
 import platform
 import re
 import shutil
+import site
 import struct
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import textwrap
 import time
@@ -484,6 +486,32 @@ def cv2_providers(groups: dict[str, list[Distribution]]) -> dict:
     names = sorted(name for name, group in groups.items()
                    if any(row.path.startswith("cv2/") for item in group for row in item.rows or ()))
     return {"count": len(names), "names": names}
+
+
+# --- what runs when Python starts -------------------------------------------------------------------------------------
+
+def describe_startup(groups: dict[str, list[Distribution]]) -> dict[str, str]:
+    """What runs in every process before the program does, and came with no distribution: {file: sha256}.
+
+    That is how functions of packages are replaced without a changed file.
+    """
+    recorded = {item.location.resolve() / row.path for group in groups.values() for item in group
+                for row in item.rows or ()}
+    return {relative_to_prefix(path): sha256_file(path).hexdigest() for path in startup_files() if path not in recorded}
+
+
+def startup_files() -> list[Path]:
+    """The files that the module `site` runs: .pth files, and the modules sitecustomize and usercustomize.
+
+    Left out is the standard library's folder: the system's own sitecustomize lies there, which is Debian's.
+    """
+    sites = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
+    standard = Path(sysconfig.get_path("stdlib")).resolve()
+    imported = dict.fromkeys(Path(entry).resolve() for entry in sys.path if entry)
+    modules = [folder / f"{name}{ending}" for folder in imported if folder != standard
+               for name in ("sitecustomize", "usercustomize") for ending in (".py", "/__init__.py")]
+    hooks = {path for entry in sites for path in Path(entry).resolve().glob("*.pth")}
+    return sorted(hooks.union(path for path in modules if path.is_file()))
 
 
 # --- pins ------------------------------------------------------------------------------------------------------------
@@ -1248,7 +1276,7 @@ def take_snapshot(root: Path | None = None, *, pins_file: Path | None = None, bu
         child = background.submit(probe_in_child, pins or {}, environ)
         groups = group_by_name(find_distributions())
         snapshot = {**describe_host(), "packages": describe_packages(groups, integrity),
-                    "cv2_providers": cv2_providers(groups),
+                    "cv2_providers": cv2_providers(groups), "startup": describe_startup(groups),
                     "bundle": describe_bundle(find_bundle(root) if bundle is None else Path(bundle)),
                     "code": describe_code(root), "locks": describe_locks(root)}
         probed = child.result()
@@ -1280,8 +1308,8 @@ def load_snapshot(path: Path) -> dict:
     return check_snapshot(snapshot, str(path))
 
 
-SECTIONS = ("interpreter", "os", "libc", "libm", "machine", "cpu", "packages", "cv2_providers", "modules", "pins",
-            "fingerprint", "bundle", "code", "locks")
+SECTIONS = ("interpreter", "os", "libc", "libm", "machine", "cpu", "packages", "cv2_providers", "startup", "modules",
+            "pins", "fingerprint", "bundle", "code", "locks")
 
 
 def check_snapshot(snapshot: Any, source: str) -> dict:

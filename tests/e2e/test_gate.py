@@ -50,7 +50,7 @@ DEPLOYED = ("crop padding 0.10 for 0.15", "NumPy 1.26.4")
 EVERY = "POSEPARITY_EVERY_FAULT"
 # It finds nobody in the demo clip, so there is no trace.
 NO_ANSWER = "YOLO's confidence threshold 0.9 for 0.5"
-# The demo clip has no gap between two seen joints, so its bits are equal; and no file of the image tells of a patch.
+# The demo clip has no gap between two seen joints, so its bits are equal; the file that patches the function tells.
 UNSEEN = "interpolation one-sided: the last value is held"
 
 BY_NAME = {fault.name: fault for fault in FAULTS}
@@ -67,7 +67,7 @@ def servers(engine, tmp_path_factory) -> Iterator[dict[str, Server]]:
     """By fault: a server that is to get an image with it."""
     base = engine.containers.get(CONTAINER).image.id
     made = {}
-    for fault in (*(BY_NAME[name] for name in (*VERIFIED, *DEPLOYED, *OTHERS, NO_ANSWER)), DAMAGED):
+    for fault in (*(BY_NAME[name] for name in (*VERIFIED, *DEPLOYED, *OTHERS, NO_ANSWER, UNSEEN)), DAMAGED):
         if can_exist(fault):
             tag = f"{CONTAINER}/{host_name(fault)}:latest"
             image = plant(engine, base, tag, fault, tmp_path_factory.mktemp("image"))
@@ -147,6 +147,14 @@ def test_an_image_that_cannot_run_the_clip_is_refused_with_its_reason(name, reas
     assert message[1].startswith("It cannot run clip.mp4: poseparity: ") and reason in message[1], message
     assert message[2].startswith(cause) and len(message) < 10, message
     assert report_of(message)["clips"][0]["verdict"] == "failed"
+
+
+def test_a_patch_that_no_clip_shows_is_refused_for_the_file_that_makes_it(servers, verified):
+    message = messages(verified)[servers[UNSEEN].host]
+    assert message[1].startswith("Every stage gave the same bits on what was replayed"), message
+    hook = "startup.lib/python3.11/site-packages/planted_fault.pth"
+    assert message[2].startswith("Environment: ") and hook in message[2], message
+    assert len(message) < 10 and report_of(message)["clips"][0]["comparison"]["warnings"][0]["code"] == "startup"
 
 
 def test_the_image_without_a_fault_passes_beside_them(verified, fleet):

@@ -166,6 +166,19 @@ def test_a_second_provider_of_cv2_is_found_though_each_looks_installed(environme
     assert {"cv2_providers.count", "packages.opencv-python.integrity.modified"} <= wrong
 
 
+def test_what_runs_at_every_start_is_named_unless_a_package_brought_it(environment):
+    environment.install("setuptools", "81.0.0", {"distutils-precedence.pth": "import os\n"})
+    (environment.site / "patch.pth").write_text("import os; os.patched = True\n")
+    (environment.site / "sitecustomize.py").write_text("import os\n")
+    (environment.site / "weights.py").write_text("")
+    taken = environment.snapshot()
+    assert {Path(name).name for name in taken["startup"]} == {"patch.pth", "sitecustomize.py"}
+    plain = {**taken, "startup": {}}
+    findings = ve.compare_snapshots(plain, taken, ve.load_policy(ROOT / "lockfiles/parity.toml"))
+    wrong = [item["path"] for item in findings if item["path"].startswith("startup") and item["verdict"] == "error"]
+    assert wrong == [f"startup.{name}" for name in taken["startup"]]
+
+
 # --- imports that fail ----------------------------------------------------------------------------------------------
 
 

@@ -63,7 +63,7 @@ def snapshot() -> dict:
         "cpu": {"vendor": "v", "model": "m", "features": {"avx2": True, "fma": True, "avx512f": True}},
         "packages": {"numpy": package("1.24.3"), "opencv-python": package("4.12.0.88"), "rich": package("15.0.0"),
                      "pip": package("26.0")},
-        "cv2_providers": {"count": 1, "names": ["opencv-python"]},
+        "cv2_providers": {"count": 1, "names": ["opencv-python"]}, "startup": {},
         "modules": {"numpy": module("1.24.3", "numpy", cpu_dispatch=["AVX2"]),
                     "cv2": module("4.12.0", "opencv-python", ipp=False)},
         "pins": {"found": True, "sha256": "s", "source": "environment", "by_name": {"OMP_NUM_THREADS": pin}},
@@ -234,6 +234,7 @@ def test_equal_snapshots_match(compare):
     ("modules.numpy.version", "1.26.4", ["modules.numpy.version"]),
     ("modules.numpy.build.cpu_dispatch", ["AVX2", "AVX512F"], ["modules.numpy.build.cpu_dispatch"]),
     ("modules.cv2.build.ipp", True, ["modules.cv2.build.ipp"]),
+    ("startup:lib/x.pth", "s", ["startup.lib/x.pth"]),
     ("libm.exp", "cc", ["libm.exp"]),
     ("libc.name", "musl", ["libc.name"]),
     ("bundle.files:weights/pose.safetensors", "h9", ["bundle.files.weights/pose.safetensors"]),
@@ -256,7 +257,7 @@ def test_differences_that_matter_are_mismatches(compare, path, value, errors):
 @pytest.mark.parametrize(("path", "value"), [
     ("interpreter.version", "3.11.9"), ("os.release", "5.4"), ("os.distribution", "ubuntu"), ("libc.version", "2.39"),
     ("libm.tanhf", "dd"), ("cpu.model", "another"), ("cpu.features.avx512f", False), ("machine.processors", 64),
-    ("packages.pip.version", "1"),
+    ("packages.pip.version", "1"), ("startup:lib/python3.11/site-packages/_virtualenv.pth", "s"),
 ])
 def test_differences_that_may_be_are_shown_and_match(compare, path, value):
     findings = compare(put(path, value))

@@ -14,8 +14,8 @@ _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{8,}(\.\.[0-9a-f]+)?\b")
 
 _OF_NO_STAGE = ("folder", "sha256")  # of `poseparity bundle show`
 
-# Causes of `poseparity compare` that say: with arrays, more could be said.
-_UNEXPLAINED = ("unknown", "pixels-changed")
+# Causes of `poseparity compare` that do not say what happened: with arrays, more could be said.
+_UNEXPLAINED = ("unknown", "pixels-changed", "startup")
 
 
 def gate_unexplained(comparisons):

@@ -117,6 +117,10 @@ CATALOGUE: dict[str, Words] = {
         "run both with lockfiles/numerics.env in the environment; `poseparity env` shows each pin's effect",
     ),
     "pins": Words("a numerical pin differs: {what}", "run both with lockfiles/numerics.env in the environment"),
+    "startup": Words(
+        "code that came with no package runs when Python starts, and can replace any function: {what}",
+        "read that file; move it away on that side, and compare again",
+    ),
     "operations": Words(
         "{library} computes other bits: {what}", "`python scripts/verify_env.py compare` of both environments"
     ),

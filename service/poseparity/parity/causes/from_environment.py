@@ -58,6 +58,7 @@ GROUPS = (
     Group("platform", ("os.system", "machine.*"), _ALL, 0.82),
     Group("libm", ("libm.*", "libc.*"), ("torch", "numpy"), 0.7),
     Group("package-code", ("code.*", "packages.poseparity.*"), _ALL, 0.6),
+    Group("startup", ("startup.*",), (), 0.5),
     Group("bundle-differs", ("bundle.*",), (), 0.0),  # told by the parameters, and by the bundles' digests
     Group("processor", ("cpu.*",), _ALL, 0.3),
     Group("packages", ("packages.*", "modules.*"), (), 0.3),
