@@ -1,12 +1,16 @@
-"""Fixtures of the tests that need a running service, and of those that import what training leaves behind."""
+"""Fixtures of the tests that need a running service, and of those that need the files of other programs."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
+from poseparity.engines.program import Installation, find_program
 from tests.integration.web_server import Server
+from tests.openpose_for_tests import install
 
 UPLOAD_LIMIT = 32 * 2**20
 STALL_SECONDS = 5
@@ -33,3 +37,41 @@ def restored(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("restored")
     restore(out)
     return out
+
+
+@pytest.fixture(scope="session")
+def save(tmp_path_factory):
+    """Write an official architecture with random weights as ultralytics' own save does; returns the file."""
+    os.environ.setdefault("YOLO_OFFLINE", "true")
+    from ultralytics import YOLO
+
+    def save(name: str, **attributes):
+        path = tmp_path_factory.mktemp(name) / f"{name}.pt"
+        torch.manual_seed(3)
+        yolo = YOLO(f"{name}.yaml")
+        for key, value in attributes.items():
+            setattr(yolo.model, key, value)
+        yolo.save(path)
+        return path
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def installation(demo_bundle, tmp_path_factory) -> Installation:
+    """OpenPose's executable as the tests make it, with the demo bundle's network in it."""
+    weights = demo_bundle.folder / demo_bundle.weights["pose"].file
+    return Installation(*install(tmp_path_factory.mktemp("openpose"), weights))
+
+
+@pytest.fixture(scope="session")
+def executable(installation) -> dict:
+    """The `[pose]` table of a bundle that was made with it."""
+    found = find_program(installation)
+    return {
+        "engine": "openpose-binary",
+        "version": found.version,
+        "executable_sha256": found.sha256,
+        "model_sha256": found.model_sha256,
+        "net_resolution": "-1x176",
+    }

@@ -9,7 +9,7 @@ import pytest
 
 from poseparity.bundle import Bundle
 from poseparity.engines import openpose_binary
-from poseparity.engines.program import Installation, find_program
+from poseparity.engines.program import Installation
 from poseparity.parity.result import Comparison
 from poseparity.parity.traces import compare_trace_files
 from poseparity.pipeline import Pipeline
@@ -27,20 +27,6 @@ WHOLE, FIRST_PASS = CROPS["none"], CROPS["two_pass"]
 @pytest.fixture(scope="module")
 def clip(demo_clip, tmp_path_factory) -> Path:
     return middle_of(demo_clip, tmp_path_factory.mktemp("clip") / "middle.avi", frames=6)
-
-
-@pytest.fixture(scope="module")
-def installation(demo_bundle, tmp_path_factory) -> Installation:
-    weights = demo_bundle.folder / demo_bundle.weights["pose"].file
-    return Installation(*install(tmp_path_factory.mktemp("openpose"), weights))
-
-
-@pytest.fixture(scope="module")
-def executable(installation) -> dict:
-    """The `[pose]` table of a bundle that was made with OpenPose's executable."""
-    found = find_program(installation)
-    return {"engine": "openpose-binary", "version": found.version, "executable_sha256": found.sha256,
-            "model_sha256": found.model_sha256, "net_resolution": "-1x176"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,24 +29,6 @@ from training.outputs import CHECKPOINT, CONFIG
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 SHARE = 0.05
 CONFIDENCE = 1e-5  # the weights are random: with a usual confidence nothing would be found, and nothing compared
-
-
-@pytest.fixture(scope="module")
-def save(tmp_path_factory):
-    """Write an official architecture with random weights as ultralytics' own save does; returns the file."""
-    os.environ.setdefault("YOLO_OFFLINE", "true")
-    from ultralytics import YOLO
-
-    def save(name: str, **attributes):
-        path = tmp_path_factory.mktemp(name) / f"{name}.pt"
-        torch.manual_seed(3)
-        yolo = YOLO(f"{name}.yaml")
-        for key, value in attributes.items():
-            setattr(yolo.model, key, value)
-        yolo.save(path)
-        return path
-
-    return save
 
 
 @pytest.fixture(scope="module")

@@ -22,26 +22,11 @@ from tests.bundle_variants import middle_of, variant
 from tests.conftest import DEMO_BUNDLE
 from tests.integration.caffe_files import random_layers, write_caffemodel
 from tests.openpose_for_tests import install
+from tests.small_recogniser import MODEL, PIPELINE
 
 # Each import runs a config in a process of its own.
 pytestmark = pytest.mark.slow
 
-MODEL = {
-    "type": "RecognizerGCN",
-    "backbone": {
-        "type": "STGCN", "base_channels": 8, "num_stages": 2, "inflate_stages": [2], "down_stages": [2],
-        "graph_cfg": {"layout": "coco", "mode": "stgcn_spatial"},
-    },
-    "cls_head": {"type": "GCNHead", "num_classes": 2, "in_channels": 16},
-}  # fmt: skip
-PIPELINE = [
-    {"type": "PreNormalize2D"},
-    {"type": "GenSkeFeat", "dataset": "coco", "feats": ["j"]},
-    {"type": "UniformSampleFrames", "clip_len": 8, "num_clips": 2, "test_mode": True},
-    {"type": "PoseDecode"},
-    {"type": "FormatGCNInput", "num_person": 2},
-    {"type": "PackActionInputs"},
-]
 CONFIG = f"""
 default_scope = 'mmaction'
 model = {MODEL}

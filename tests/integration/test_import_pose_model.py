@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from unittest import mock
 
@@ -22,24 +21,6 @@ from tests.bundle_variants import middle_of, variant
 # The weights are random: with a usual confidence nobody would be found, and with that of most joints all would be.
 CONFIDENCE, KEYPOINT_CONFIDENCE = 1e-5, 0.5
 IMAGE_SIZE = 320
-
-
-@pytest.fixture(scope="module")
-def save(tmp_path_factory):
-    """Write an official architecture with random weights as ultralytics' own save does; returns the file."""
-    os.environ.setdefault("YOLO_OFFLINE", "true")
-    from ultralytics import YOLO
-
-    def save(name: str, **attributes):
-        path = tmp_path_factory.mktemp(name) / f"{name}.pt"
-        torch.manual_seed(3)
-        yolo = YOLO(f"{name}.yaml")
-        for key, value in attributes.items():
-            setattr(yolo.model, key, value)
-        yolo.save(path)
-        return path
-
-    return save
 
 
 @pytest.fixture(scope="module")

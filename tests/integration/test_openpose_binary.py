@@ -19,29 +19,10 @@ from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from poseparity.tables import OpenPoseBinaryParameters
 from tests.bundle_variants import middle_of, variant
-from tests.openpose_for_tests import FAULT, install
+from tests.openpose_for_tests import FAULT
 
 PIXEL_TOLERANCE = 1e-3  # the JSON files have six digits
 PICTURES = [np.full((40, 60, 3), value, np.uint8) for value in (10, 200)]
-
-
-@pytest.fixture(scope="module")
-def installation(demo_bundle, tmp_path_factory) -> Installation:
-    weights = demo_bundle.folder / demo_bundle.weights["pose"].file
-    return Installation(*install(tmp_path_factory.mktemp("openpose"), weights))
-
-
-@pytest.fixture(scope="module")
-def table(installation) -> dict:
-    """The `[pose]` table of a bundle that was made with this executable."""
-    found = find_program(installation)
-    return {
-        "engine": "openpose-binary",
-        "version": found.version,
-        "executable_sha256": found.sha256,
-        "model_sha256": found.model_sha256,
-        "net_resolution": "-1x176",
-    }
 
 
 @pytest.fixture(scope="module")
@@ -60,12 +41,12 @@ def temporary(tmp_path, monkeypatch) -> Path:
     assert list(folder.glob("poseparity-*")) == []
 
 
-def engine(table: dict, installation: Installation) -> OpenPoseBinaryEngine:
-    return OpenPoseBinaryEngine(OpenPoseBinaryParameters(**table), installation)
+def engine(executable: dict, installation: Installation) -> OpenPoseBinaryEngine:
+    return OpenPoseBinaryEngine(OpenPoseBinaryParameters(**executable), installation)
 
 
 def test_it_gives_the_skeleton_that_the_network_in_torch_gives(
-    demo_bundle, short_clip, installation, table, temporary, monkeypatch
+    demo_bundle, short_clip, installation, executable, temporary, monkeypatch
 ):
     monkeypatch.setattr(openpose_binary, "BATCH", 20)
     # OpenPose asks for a multiple of 16, where the demo bundle has a height of 184.
@@ -73,7 +54,7 @@ def test_it_gives_the_skeleton_that_the_network_in_torch_gives(
     whole = variant(demo_bundle, temporary.parent / "torch", pose=pose.model_dump(), crop={"strategy": "none"})
     in_torch = Pipeline(whole, max_frames=1000, max_pixels=10**6)
     expected = in_torch.run_video(short_clip)
-    bundle = variant(demo_bundle, temporary.parent / "bundle", pose=table, crop={"strategy": "none"})
+    bundle = variant(demo_bundle, temporary.parent / "bundle", pose=executable, crop={"strategy": "none"})
     settings = load_settings(
         bundle=bundle.folder, openpose_binary=installation.executable, openpose_models=installation.models
     )
@@ -87,7 +68,7 @@ def test_it_gives_the_skeleton_that_the_network_in_torch_gives(
     described = next(stage for stage in pipeline.stages if stage.name == "pose").describe()
     assert described["version"] == "openpose_for_tests.bin"
     assert "--net_resolution=-1x176" in described["flags"]
-    assert described["executable_sha256"] == table["executable_sha256"]
+    assert described["executable_sha256"] == executable["executable_sha256"]
 
 
 @pytest.mark.parametrize(
@@ -102,16 +83,16 @@ def test_it_gives_the_skeleton_that_the_network_in_torch_gives(
         ("not-finite", "that is no finite number"),
     ],
 )
-def test_what_goes_wrong_is_told(fault, words, installation, table, temporary, monkeypatch):
+def test_what_goes_wrong_is_told(fault, words, installation, executable, temporary, monkeypatch):
     monkeypatch.setenv(FAULT, fault)
     with pytest.raises(EngineError, match=words) as error:
-        list(engine(table, installation).persons(iter(PICTURES)))
+        list(engine(executable, installation).persons(iter(PICTURES)))
     assert error.value.fix
 
 
-def test_a_program_that_hangs_is_ended_with_its_children(installation, table, temporary, monkeypatch):
+def test_a_program_that_hangs_is_ended_with_its_children(installation, executable, temporary, monkeypatch):
     monkeypatch.setenv(FAULT, "hang")
-    slow = engine(table, dataclasses.replace(installation, timeout_s=2))
+    slow = engine(executable, dataclasses.replace(installation, timeout_s=2))
     with pytest.raises(EngineError, match="did not end within 2 seconds, and said nothing"):
         list(slow.persons(iter(PICTURES)))
     assert not [
@@ -119,11 +100,11 @@ def test_a_program_that_hangs_is_ended_with_its_children(installation, table, te
     ]
 
 
-def test_it_runs_with_the_pins_whatever_the_environment_is(installation, table, temporary, monkeypatch):
+def test_it_runs_with_the_pins_whatever_the_environment_is(installation, executable, temporary, monkeypatch):
     monkeypatch.setenv(FAULT, "nobody")
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.setenv("MKL_CBWR", "AVX2")
-    persons = list(engine(table, installation).persons(iter(PICTURES)))
+    persons = list(engine(executable, installation).persons(iter(PICTURES)))
     assert [of_frame.shape for of_frame in persons] == [(1, 17, 3), (0, 17, 3)]
 
 
@@ -149,14 +130,14 @@ def test_persons_come_in_the_order_of_their_confidence_and_nobody_is_empty(tmp_p
         ("model_sha256", "0" * 64, "COCO model .* has sha256 .* the bundle was made with 000"),
     ],
 )
-def test_another_openpose_than_the_bundles_is_refused(key, value, words, installation, table):
+def test_another_openpose_than_the_bundles_is_refused(key, value, words, installation, executable):
     with pytest.raises(EngineError, match=words) as error:
-        engine({**table, key: value}, installation)
+        engine({**executable, key: value}, installation)
     assert "make the bundle again" in error.value.fix
 
 
-def test_a_bundle_may_leave_the_build_open(installation, table):
-    assert engine({**table, "executable_sha256": None}, installation).describe()["executable_sha256"]
+def test_a_bundle_may_leave_the_build_open(installation, executable):
+    assert engine({**executable, "executable_sha256": None}, installation).describe()["executable_sha256"]
 
 
 @pytest.mark.parametrize(
@@ -169,9 +150,9 @@ def test_a_bundle_may_leave_the_build_open(installation, table):
         ({"executable": Path(__file__)}, "cannot be started: Permission denied"),
     ],
 )
-def test_an_openpose_that_is_not_there(changes, words, installation, table):
+def test_an_openpose_that_is_not_there(changes, words, installation, executable):
     with pytest.raises(EngineError, match=words) as error:
-        engine(table, dataclasses.replace(installation, **changes))
+        engine(executable, dataclasses.replace(installation, **changes))
     assert error.value.fix
 
 

@@ -18,28 +18,9 @@ from poseparity.importing.inert import Checkpoint, read_checkpoint
 from poseparity.importing.parts import recogniser_part
 from poseparity.importing.recogniser import fit, state_of
 from poseparity.stages.recognise import build_model
+from tests.small_recogniser import MODEL, PIPELINE
 
 LABELS = ("golf_swing", "other")
-MODEL = {
-    "type": "RecognizerGCN",
-    "backbone": {
-        "type": "STGCN",
-        "base_channels": 8,
-        "num_stages": 2,
-        "inflate_stages": [2],
-        "down_stages": [2],
-        "graph_cfg": {"layout": "coco", "mode": "stgcn_spatial"},
-    },
-    "cls_head": {"type": "GCNHead", "num_classes": 2, "in_channels": 16},
-}
-PIPELINE = [
-    {"type": "PreNormalize2D"},
-    {"type": "GenSkeFeat", "dataset": "coco", "feats": ["j"]},
-    {"type": "UniformSampleFrames", "clip_len": 8, "num_clips": 2, "test_mode": True},
-    {"type": "PoseDecode"},
-    {"type": "FormatGCNInput", "num_person": 2},
-    {"type": "PackActionInputs"},
-]
 
 
 @pytest.fixture(scope="module")
