@@ -10,7 +10,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from .errors import BundleError
 from .tables import ENGINES, STRATEGIES, CropParameters, PoseParameters, Table, UltralyticsTable
@@ -37,6 +37,14 @@ class DetectParameters(UltralyticsTable):
     sample_share: float = Field(gt=0, le=1)
 
 
+class InputParameters(Table):
+    """What is known of a skeleton CSV that comes without its video, see pipeline.py."""
+
+    frame_size: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description="Width and height, pixels, of the frame of a skeleton CSV that is sent without one."
+    )
+
+
 class QualityParameters(Table):
     """See stages/inspect.py."""
 
@@ -52,20 +60,60 @@ class InterpolateParameters(Table):
 
 
 class TrimParameters(Table):
-    """See stages/trim.py."""
+    """See stages/trim.py. Bundles from before there was a choice do not name their method: it is "motion"."""
 
-    threshold: float = Field(ge=0, description="Step of a joint from frame to frame, in torso lengths, that is motion.")
-    margin: int = Field(ge=0, description="Static frames kept before and after the motion.")
-    min_frames: int = Field(ge=2, description="Fewer frames than this are never left: then nothing is trimmed.")
+    method: Literal["motion", "none"] = Field("motion", description='"none": every frame is kept, whatever moves.')
+    threshold: float | None = Field(
+        None, ge=0, description="Step of a joint from frame to frame, in torso lengths, that is motion; 0: as none."
+    )
+    margin: int | None = Field(None, ge=0, description="Static frames kept before and after the motion.")
+    min_frames: int | None = Field(
+        None, ge=2, description="Fewer frames than this are never left: then nothing is trimmed."
+    )
+
+    @model_validator(mode="after")
+    def _keys_belong_to_the_method(self) -> TrimParameters:
+        keys = {name: getattr(self, name) for name in ("threshold", "margin", "min_frames")}
+        if self.method == "motion" and None in keys.values():
+            absent = next(name for name, value in keys.items() if value is None)
+            raise ValueError(f'{absent} is missing, which method "motion" needs; method "none" cuts nothing')
+        if self.method == "none" and (extra := [name for name, value in keys.items() if value is not None]):
+            raise ValueError(f'{extra[0]} is given, and method "none" cuts nothing: leave one of them out')
+        return self
 
 
 class NormaliseParameters(Table):
-    """See stages/normalise.py."""
+    """See stages/normalise.py. The defaults are what MMAction2's `inference_skeleton` does."""
 
-    reference: Literal["frame", "crop", "skeleton"]
-    padding: float = Field(0.0, ge=0, le=2)
+    reference: Literal["frame", "crop", "skeleton", "fixed"] = Field(
+        description="The box that coordinates are relative to, MMAction2's img_shape."
+    )
+    size: tuple[PositiveInt, PositiveInt] | None = Field(
+        None, description='With reference "fixed": its width and height, pixels, whatever the video\'s size.'
+    )
+    padding: float = Field(0.0, ge=0, le=2, description='With reference "skeleton": share added on each side.')
+    coordinates: Literal["pixels", "unit", "signed"] = Field(
+        "pixels",
+        description="What the first transform gets: pixels of the box, [0, 1] or [-1, 1] of its width and height.",
+    )
+    confidence: Literal["estimated", "ones", "threshold"] = Field(
+        "estimated", description="Keypoint scores: as estimated, all 1, or 0 where they are below the threshold."
+    )
+    confidence_threshold: float | None = Field(None, gt=0, le=1, description='With confidence "threshold".')
+    precision: Literal["float16", "float32", "float64"] = Field(
+        "float16", description="How keypoints and scores are stored before the transforms."
+    )
     joints: Joints = Field("coco17", description="The joints of the recogniser's graph; see keypoints.py.")
     transforms: tuple[dict[str, Any], ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _keys_belong_together(self) -> NormaliseParameters:
+        for key, owner, wanted in (("size", "reference", "fixed"), ("confidence_threshold", "confidence", "threshold")):
+            given, needed = getattr(self, key) is not None, getattr(self, owner) == wanted
+            if given != needed:
+                problem = f"{key} is given" if given else f"{key} is missing"
+                raise ValueError(f"{problem}, and {owner} is {getattr(self, owner)!r}; {key} goes with {wanted!r} alone")
+        return self
 
 
 class RecogniseParameters(Table):
@@ -103,6 +151,7 @@ class Bundle(Table):
     source: str
     labels: Labels
     weights: dict[Literal["detector", "pose", "recogniser"], WeightsFile]
+    input: InputParameters = InputParameters()
     detect: DetectParameters | None = None
     crop: CropParameters
     pose: PoseParameters

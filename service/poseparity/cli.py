@@ -158,7 +158,9 @@ def _summary(answer: dict) -> str:
     lines = [f"{prediction['label']}  {prediction['scores'][prediction['index']]['score']:.4f}", ""]
     lines += [f"  {entry['label']:<16} {entry['score']:.4f}" for entry in ranked]
     lines += ["", f"frames: {frames['total']}, kept after trimming: {frames['kept']}"]
-    return "\n".join([*lines, *_missing_lines(missing)])
+    lines += _missing_lines(missing)
+    lines += [f"warning: {entry['message']} [{entry['code']}]" for entry in answer["warnings"]]
+    return "\n".join(lines)
 
 
 def _missing_lines(missing: dict) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from . import skeleton_csv
@@ -15,7 +15,7 @@ from .engines.program import Installation
 from .errors import BundleError, PoseParityError
 from .observe import Observe, Observed, unobserved
 from .quality import missing_joints
-from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
+from .records import Box, CroppedVideo, Notice, Prediction, Size, Skeleton, Video, VideoFile
 from .stages.crop import Crop, TwoPass, WholeFrame
 from .stages.decode import Decode
 from .stages.detect import Detect
@@ -77,6 +77,7 @@ class PipelineResult:
             "frame_size": _plain(self.skeleton.frame_size),
             "crop": _plain(self.skeleton.crop),
             "missing_joints": missing_joints(self.skeleton),
+            "warnings": [asdict(notice) for notice in self.kept.notices],
             "skeleton_csv_sha256": hashlib.sha256(self.csv).hexdigest(),
             "seconds": {stage: round(value, 4) for stage, value in self.seconds.items()},
         }
@@ -145,7 +146,16 @@ class Pipeline:
         """
         keypoints = skeleton_csv.read(content, max_frames=self._max_frames)
         skeleton = Skeleton(keypoints, frame_size=frame_size, crop=crop)
+        if frame_size is None and self.bundle.input.frame_size is not None:
+            skeleton = self._in_the_usual_frame(skeleton)
         return self._run(skeleton, first=Inspect.name, observe=observe)
+
+    def _in_the_usual_frame(self, skeleton: Skeleton) -> Skeleton:
+        """A skeleton of an unknown frame in the frame that the bundle says it has then."""
+        size = Size(*self.bundle.input.frame_size)
+        notice = Notice("frame-size-assumed", f"no frame size was given: the bundle's own is taken, {size}")
+        counts = self.bundle.normalise.reference == "frame"  # elsewhere no score depends on it
+        return replace(skeleton, frame_size=size, notices=(notice,) if counts else ())
 
     def warm_up(self) -> None:
         """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation.

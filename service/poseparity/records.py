@@ -15,6 +15,9 @@ class Size:
     width: int
     height: int
 
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
 
 @dataclass(frozen=True)
 class Box:
@@ -79,6 +82,19 @@ class CroppedVideo:
 
 
 @dataclass(frozen=True)
+class Notice:
+    """Something that an answer says beside its scores, because it may make them wrong.
+
+    Attributes:
+        code: stable identifier in kebab-case, for programs.
+        message: what was found, and what was done about it, one line.
+    """
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
 class Skeleton:
     """One person's joints over time.
 
@@ -89,6 +105,7 @@ class Skeleton:
         crop: the region that was looked at; None when only a CSV is known.
         first_frame: index, in what was recorded, of the first frame held here.
         several_persons: frames in which more than one person was found; None when only a CSV is known.
+        notices: what was found on the way here that the answer should say.
     """
 
     keypoints: np.ndarray
@@ -96,6 +113,7 @@ class Skeleton:
     crop: Box | None = None
     first_frame: int = 0
     several_persons: int | None = None
+    notices: tuple[Notice, ...] = ()
 
     @property
     def frame_count(self) -> int:

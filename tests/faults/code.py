@@ -64,7 +64,7 @@ def held(keypoints: np.ndarray, missing: np.ndarray) -> np.ndarray:
     return result
 
 
-def unit_coordinates(skeleton, box):
+def unit_coordinates(skeleton, box, _parameters):
     """Shares of the frame's width and height where pixels belong."""
     keypoint = skeleton.keypoints[None, ..., :2] / (skeleton.frame_size.width, skeleton.frame_size.height)
     return _annotation(skeleton, box) | {"keypoint": keypoint.astype(np.float16)}
@@ -81,19 +81,19 @@ def scores_of_one_in_the_skeleton(keypoints: np.ndarray, x: int, y: int) -> np.n
     return moved
 
 
-def without_img_shape(skeleton, box):
+def without_img_shape(skeleton, box, _parameters):
     """PreNormalize2D then takes its own default, 1080x1920, and says nothing."""
     annotation = _annotation(skeleton, box)
     del annotation["img_shape"]
     return annotation
 
 
-def scores_of_one(skeleton, box):
+def scores_of_one(skeleton, box, _parameters):
     annotation = _annotation(skeleton, box)
     return annotation | {"keypoint_score": np.ones_like(annotation["keypoint_score"])}
 
 
-def float32_keypoints(skeleton, box):
+def float32_keypoints(skeleton, box, _parameters):
     positions = skeleton.keypoints[..., :2] - box[:2]
     positions[skeleton.missing] = 0
     return _annotation(skeleton, box) | {"keypoint": positions[None].astype(np.float32)}

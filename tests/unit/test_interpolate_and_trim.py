@@ -40,6 +40,29 @@ def standing(frames: int) -> np.ndarray:
     return keypoints
 
 
+@pytest.mark.parametrize("parameters", [{"method": "none"}, {"threshold": 0, "margin": 2, "min_frames": 5}])
+def test_no_trimming_keeps_ends_in_which_nobody_moves(parameters):
+    keypoints = standing(30)
+    keypoints[10:20, :, 0] += np.arange(10)[:, None]
+    skeleton = Skeleton(keypoints)
+    assert trim(threshold=0.001)(skeleton).frame_count < 30
+    kept = Trim(SimpleNamespace(trim=TrimParameters(**parameters)))(skeleton)
+    assert (kept.first_frame, kept.frame_count) == (0, 30)
+
+
+@pytest.mark.parametrize(
+    "parameters, words",
+    [
+        ({"method": "none", "margin": 4}, "margin is given"),
+        ({"threshold": 0.06, "margin": 4}, "min_frames is missing"),
+        ({}, "threshold is missing"),
+    ],
+)
+def test_a_trim_table_has_the_keys_of_its_method(parameters, words):
+    with pytest.raises(ValueError, match=words):
+        TrimParameters(**parameters)
+
+
 def test_a_gap_on_a_line_is_filled_with_the_line():
     keypoints = ramp()
     holed = keypoints.copy()

@@ -18,14 +18,17 @@ from ..records import NormalisedClips, Skeleton
 from ._mmaction2 import registries
 
 _CHANNELS_XY = 2
+# Nothing but the defaults of the table; its transforms have no part in an annotation.
+INFERENCE_SKELETON = NormaliseParameters(reference="frame", transforms=({},))
 
 
 class Normalise:
     """Apply the transforms of the bundle, which are those of the model's own test pipeline.
 
-    Coordinates are taken relative to a reference box, which MMAction2 calls img_shape: the full frame, the crop, or
-    the square around all joints of the kept frames. They are stored as float16, as `inference_skeleton` does. A model
-    of OpenPose's 18 joints gets the neck that COCO's 17 lack derived from the shoulders.
+    Coordinates are taken relative to a reference box, which MMAction2 calls img_shape: the full frame, the crop, a box
+    of a fixed size, or the square around all joints of the kept frames. What the first transform gets is the bundle's
+    choice, see `annotation`. A model of OpenPose's 18 joints gets the neck that COCO's 17 lack derived from the
+    shoulders.
 
     Reads: Skeleton. Adds: the clips that are sampled from it.
     Raises: InputError when the reference box is not known, or when a joint is too far from it for float16.
@@ -39,7 +42,7 @@ class Normalise:
 
     def __call__(self, skeleton: Skeleton) -> NormalisedClips:
         box = reference_box(skeleton, self._parameters)
-        data = annotation(with_joints(skeleton, self._parameters.joints), box)
+        data = annotation(with_joints(skeleton, self._parameters.joints), box, self._parameters)
         with _numpy_seed_kept():
             for transform in self._transforms:
                 data = transform(data)
@@ -68,6 +71,8 @@ def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[
     """The box, in pixels of the full frame, that coordinates are taken relative to: x, y, width, height."""
     if parameters.reference == "skeleton":
         return _square_around(skeleton, parameters.padding)
+    if parameters.reference == "fixed":
+        return (0, 0, *parameters.size)
     if parameters.reference == "crop":
         crop = _known(skeleton.crop, "crop", "--crop X,Y,WIDTH,HEIGHT, or crop_bbox in a request")
         return (crop.x, crop.y, crop.width, crop.height)
@@ -75,11 +80,19 @@ def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[
     return (0, 0, size.width, size.height)
 
 
-def annotation(skeleton: Skeleton, box: tuple[float, float, float, float]) -> dict:
-    """What MMAction2's `inference_skeleton` makes of one person's poses: its keys, its shapes, its float16."""
+def annotation(
+    skeleton: Skeleton, box: tuple[float, float, float, float], parameters: NormaliseParameters = INFERENCE_SKELETON
+) -> dict:
+    """One person's poses as MMAction2's transforms take them: the keys and shapes of `inference_skeleton`.
+
+    Args:
+        box: x, y, width, height, pixels of the full frame.
+        parameters: range of the coordinates, confidences and precision; by default those of `inference_skeleton`.
+    """
     x, y, width, height = box
     positions = skeleton.keypoints[..., :_CHANNELS_XY] - (x, y)
     positions[skeleton.missing] = 0
+    precision = np.dtype(parameters.precision)
     return {
         "frame_dict": "",
         "label": -1,
@@ -88,9 +101,29 @@ def annotation(skeleton: Skeleton, box: tuple[float, float, float, float]) -> di
         "start_index": 0,
         "modality": "Pose",
         "total_frames": skeleton.frame_count,
-        "keypoint": positions[None].astype(np.float16),
-        "keypoint_score": skeleton.keypoints[None, ..., 2].astype(np.float16),
+        "keypoint": _in_range(positions, width, height, parameters.coordinates)[None].astype(precision),
+        "keypoint_score": _scores(skeleton.keypoints[..., 2], parameters)[None].astype(precision),
     }
+
+
+def _in_range(positions: np.ndarray, width: float, height: float, coordinates: str) -> np.ndarray:
+    """Pixels of the box as the range that training had, in float64: scripts divide before they store anything smaller.
+
+    A missing joint is treated as any other is, as PreNormalize2D does it: it is at 0, 0, or at -1, -1.
+    """
+    if coordinates == "unit":
+        return positions / (width, height)
+    if coordinates == "signed":
+        return (positions - (width / 2, height / 2)) / (width / 2, height / 2)
+    return positions
+
+
+def _scores(confidences: np.ndarray, parameters: NormaliseParameters) -> np.ndarray:
+    if parameters.confidence == "ones":
+        return np.ones_like(confidences)
+    if parameters.confidence == "threshold":
+        return np.where(confidences < parameters.confidence_threshold, 0.0, confidences)
+    return confidences
 
 
 def _square_around(skeleton: Skeleton, padding: float) -> tuple[float, float, float, float]:

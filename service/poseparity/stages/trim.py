@@ -20,7 +20,8 @@ class Trim:
     A frame moves when, from the frame before it to itself, some joint goes further than `threshold` torso lengths. The
     torso length is the median over the frames of the distance from the middle of the shoulders to that of the hips, so
     the measure does not depend on the camera. Only joints known in both frames count. When nothing moves, or when
-    fewer than `min_frames` would be left, nothing is cut.
+    fewer than `min_frames` would be left, nothing is cut. With method "none", or a threshold of 0, nothing is cut
+    either: also no end in which nobody moves.
 
     Reads: Skeleton. Adds: `first_frame`, and holds only the kept frames.
     Raises: nothing.
@@ -38,6 +39,8 @@ class Trim:
     def _kept(self, skeleton: Skeleton) -> tuple[int, int]:
         """First kept frame, and the frame after the last."""
         everything = (0, skeleton.frame_count)
+        if self._parameters.method == "none" or not self._parameters.threshold:
+            return everything
         moving = np.flatnonzero(largest_steps(skeleton) > self._parameters.threshold)
         if not len(moving):
             return everything

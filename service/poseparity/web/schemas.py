@@ -130,6 +130,13 @@ class EmptyFrames(_Reply):
     stretches_not_listed: int
 
 
+class Warned(_Reply):
+    """Something that may make the scores wrong: the answer was given all the same."""
+
+    code: str = Field(description="Stable identifier, for programs.", examples=["frame-size-assumed"])
+    message: str = Field(description="What was found and what was done about it, one line.")
+
+
 class MissingJoints(_Reply):
     count: int = Field(description="Joints missing, over all frames.")
     total: int = Field(description="Joints that there could be: frames times joints.")
@@ -151,6 +158,7 @@ class PredictionReply(_Reply):
     frame_size: SizeBody | None
     crop: BoxBody | None
     missing_joints: MissingJoints = Field(description="Joints that were 0,0,0 before interpolation.")
+    warnings: list[Warned] = Field(description="What may make the scores wrong; empty where nothing is known.")
     skeleton_csv_sha256: str
     seconds: dict[str, float] = Field(description="Stage to the seconds it took.")
     skeleton_csv: str | None = Field(None, description="Present when the request's field csv was 1.")
