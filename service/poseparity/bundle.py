@@ -109,10 +109,10 @@ class NormaliseParameters(Table):
     @model_validator(mode="after")
     def _keys_belong_together(self) -> NormaliseParameters:
         for key, owner, wanted in (("size", "reference", "fixed"), ("confidence_threshold", "confidence", "threshold")):
-            given, needed = getattr(self, key) is not None, getattr(self, owner) == wanted
-            if given != needed:
+            given, chosen = getattr(self, key) is not None, getattr(self, owner)
+            if given != (chosen == wanted):
                 problem = f"{key} is given" if given else f"{key} is missing"
-                raise ValueError(f"{problem}, and {owner} is {getattr(self, owner)!r}; {key} goes with {wanted!r} alone")
+                raise ValueError(f"{problem}, and {owner} is {chosen!r}; {key} goes with {wanted!r} alone")
         return self
 
 
