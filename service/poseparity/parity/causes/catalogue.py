@@ -1,6 +1,6 @@
 """Every cause that comparing two traces can name: its code, which stays, and its words.
 
-A title and a `confirm` are templates over the cause's evidence.
+A title and a `confirm` are templates over the cause's evidence; a test holds every caller to giving what they name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from ..result import Cause
 
 _SHA256 = re.compile("[0-9a-f]{64}")
 _SHORT = 12  # digits of a digest that are enough to tell two apart
+_LONGEST = 80  # characters of a value within a sentence
+_BEFORE = 10  # characters that stay before the place where two long values part
 
 
 class Words(NamedTuple):
@@ -69,11 +71,27 @@ CATALOGUE: dict[str, Words] = {
         "coordinates are taken relative to another box (MMAction2's img_shape): {a} in A, {b} in B",
         "normalise.reference in both bundle.toml; in code of your own, the img_shape of the annotation",
     ),
+    "reference-box": Words("the box that coordinates are relative to is made otherwise: " + _BOTH, _SET),
+    "coordinate-range": Words("the transforms get coordinates of another range: " + _BOTH, _SET),
+    "keypoint-scores": Words("the transforms get other confidences: " + _BOTH, _SET),
+    "graph-joints": Words("the recogniser's graph has other joints: " + _BOTH, _SET),
     "prenormalise-off": Words(
         "{side} runs without PreNormalize2D",
         "the test pipeline of the config on that side, and [[normalise.transforms]]",
     ),
-    "transforms": Words("the transforms before the recogniser differ: {a} in A, {b} in B", _SET),
+    "transform-argument": Words(
+        "the transform {transform} has another {argument}: {a} in A and {b} in B",
+        "run one side with the other's bundle, or set {argument} of {transform} in [[normalise.transforms]] of its "
+        "bundle.toml, and compare again",
+    ),
+    "transform-absent": Words(
+        "{side} runs without the transform {transform}, which {other} runs",
+        "the test pipeline of the config on both sides, and [[normalise.transforms]]",
+    ),
+    "transforms": Words(
+        "the transforms before the recogniser stand in another order: {a} in A, {b} in B",
+        "the test pipeline of the config on both sides, and the order of [[normalise.transforms]]",
+    ),
     "transform-replaced": Words(
         "another class runs under the name {name}: {a} in A, {b} in B",
         "look for a class registered with force=True, or custom_imports, on the side that is not MMAction2's own",
@@ -154,10 +172,18 @@ CATALOGUE: dict[str, Words] = {
     "scores-one": Words("{side} sets all confidences to one", "compare the Nose_c columns of both skeleton CSVs"),
     "keypoint-precision": Words(
         "the keypoints are {a} in A and {b} in B before they are normalised",
-        "MMAction2's inference_skeleton stores float16: look for the dtype of the annotation's keypoint",
+        "normalise.precision in both bundle.toml; in code of your own, the dtype of the annotation's keypoint: "
+        "MMAction2's inference_skeleton stores float16",
     ),
     "unknown": Words("nothing that the traces record explains it", "{hint}"),
 }
+
+
+class _Shown(dict):
+    """Evidence as text. What a cause lacks is said to be unknown: no user loses a report to one of its sentences."""
+
+    def __missing__(self, key: str) -> str:
+        return "unknown"
 
 
 def cause(code: str, *, score: float, stage: str | None = None, **evidence: object) -> Cause:
@@ -169,13 +195,35 @@ def cause(code: str, *, score: float, stage: str | None = None, **evidence: obje
         evidence: JSON-ready figures; the catalogue's words for this code name some of them.
     """
     words = CATALOGUE[code]
-    shown = {key: show(value) for key, value in evidence.items()}
+    shown = _Shown({key: show(value) for key, value in evidence.items()})
+    if "a" in evidence and "b" in evidence:
+        shown["a"], shown["b"] = show_apart(evidence["a"], evidence["b"])
     return Cause(code, words.title.format_map(shown), evidence, words.confirm.format_map(shown), score, stage)
 
 
 def show(value: object) -> str:
     """A value for a sentence: long ones, and digests, are cut."""
-    text = ", ".join(map(show, value)) if isinstance(value, list | tuple) else "absent" if value is None else str(value)
+    text = _text(value)
     if _SHA256.fullmatch(text):
         return text[:_SHORT]
-    return text if len(text) <= 80 else text[:77] + "..."
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def show_apart(a: object, b: object) -> tuple[str, str]:
+    """Two values that differ, so that a reader sees it: "1" is no 1, and long ones are shown where they part."""
+    shown = show(a), show(b)
+    if shown[0] != shown[1] or a == b:
+        return shown
+    texts = [_text(value) for value in (a, b)]
+    if texts[0] == texts[1]:
+        texts = [repr(value) for value in (a, b)]
+    same = next((place for place, pair in enumerate(zip(*texts, strict=False)) if pair[0] != pair[1]), len(min(texts)))
+    start = max(0, same - _BEFORE)
+    first, second = (("..." if start else "") + show(text[start:]) for text in texts)
+    return first, second
+
+
+def _text(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value)) or "none"
+    return "absent" if value is None else str(value)

@@ -10,7 +10,8 @@ from ..parameters import ParameterDifference
 from ..result import Cause
 from ..stages import StageComparison
 from ..trace_file import TraceFile
-from .catalogue import cause, show
+from . import transforms
+from .catalogue import cause
 
 # Path of a parameter, STAGE.NAME, to the code of its cause; the first that matches.
 _CODES = (
@@ -45,12 +46,18 @@ _CODES = (
     ("pose.architecture", "architecture"),
     ("trim.*", "trimming"),
     ("normalise.reference", "img-shape"),
+    ("normalise.size", "reference-box"),
+    ("normalise.padding", "reference-box"),
+    ("normalise.coordinates", "coordinate-range"),
+    ("normalise.confidence*", "keypoint-scores"),
+    ("normalise.precision", "keypoint-precision"),
+    ("normalise.joints", "graph-joints"),
     ("recognise.model.*", "architecture"),
 )
 SURE, LIKELY, CODE = 0.95, 0.9, 0.7
-_PRENORMALISE = "PreNormalize2D"
 _WEIGHTS = {"detect": "the detector", "pose": "the pose network", "recognise": "the recogniser"}
-_FORMS = ("crop.strategy", "pose.engine")  # they say which other parameters there are; see tables.py
+# They say which other parameters there are; see tables.py and bundle.py.
+_FORMS = ("crop.strategy", "pose.engine", "trim.method", "normalise.reference", "normalise.confidence")
 _FIRST_PASS = "engine."
 _TABLES = {"inspect": "quality"}  # where a stage's name is not that of its table
 
@@ -79,7 +86,8 @@ def _telling(stage: StageComparison) -> list[ParameterDifference]:
     return [
         each
         for name, each in named
-        if _head(name) not in ("weights_sha256", "engine_code") and each.a is not None and each.b is not None
+        if name in _FORMS
+        or (_head(name) not in ("weights_sha256", "engine_code") and each.a is not None and each.b is not None)
     ]
 
 
@@ -120,49 +128,40 @@ def _interpolation(
 
 
 def _trimming(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
-    side = next(
-        (name for name, one, other in (("A", a, b), ("B", b, a)) if keeps_all(one) and not keeps_all(other)), ""
-    )
-    if not side:
+    sides = (("A", a, b, difference.a), ("B", b, a, difference.b))
+    off = [name for name, one, other, value in sides if value == "none" or (keeps_all(one) and not keeps_all(other))]
+    if len(off) != 1:
         yield from _plain(stage, difference, a, b)
         return
-    parameter = f"{stage.name}.{difference.path}"
-    frames = (a if side == "A" else b).trace.stage("trim").value("keypoints").shape[0]
-    values = {"parameter": parameter, "a": difference.a, "b": difference.b}
-    yield cause("trimming-off", score=SURE, stage=stage.name, side=side, frames=frames, **values)
+    frames = _frames_of(a if off[0] == "A" else b, "trim")
+    values = {"parameter": f"{stage.name}.{difference.path}", "a": difference.a, "b": difference.b}
+    yield cause("trimming-off", score=SURE, stage=stage.name, side=off[0], frames=frames, **values)
 
 
 def keeps_all(side: TraceFile) -> bool:
     """Whether the stage trim cut nothing."""
-    counts = []
-    for name in ("interpolate", "trim"):
-        stage = side.trace.stage(name)
-        value = stage and stage.value("keypoints")
-        counts.append(value.shape[0] if value and value.shape else None)
-    return counts[0] is not None and counts[0] == counts[1]
+    given, kept = (_frames_of(side, name) for name in ("interpolate", "trim"))
+    return given is not None and given == kept
 
 
-def _transforms(
-    stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile
-) -> Iterator[Cause]:
-    names = {"A": _types(difference.a), "B": _types(difference.b)}
-    without = [side for side, types in names.items() if _PRENORMALISE not in types]
-    if len(without) == 1:
-        yield cause("prenormalise-off", score=SURE, stage=stage.name, side=without[0], a=names["A"], b=names["B"])
-        return
-    shown = (names["A"], names["B"]) if names["A"] != names["B"] else (difference.a, difference.b)
-    yield cause("transforms", score=SURE, stage=stage.name, a=shown[0], b=shown[1])
+def _frames_of(side: TraceFile, name: str) -> int | None:
+    """How many frames of joints a stage returns; None where a trace does not tell."""
+    stage = side.trace.stage(name)
+    value = stage and stage.value("keypoints")
+    return value.shape[0] if value and value.shape else None
 
 
-def _classes(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
-    """Told only where the lists of transforms are the same: otherwise their classes differ for that reason."""
-    if any(each.path == "transforms" for each in stage.parameters) or not _same_length(difference):
-        return
-    for mine, theirs in zip(difference.a, difference.b, strict=True):
-        if mine != theirs:
-            a, b = _classes_in_words(mine, theirs)
-            name = mine.get("name") if isinstance(mine, dict) else mine
-            yield cause("transform-replaced", score=SURE, stage=stage.name, name=name, a=a, b=b)
+def _transforms(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
+    lists = difference.a, difference.b
+    if all(isinstance(each, list) for each in lists):
+        yield from transforms.causes_of_transforms(stage.name, *lists, score=SURE)
+    else:
+        yield from _plain(stage, difference, a, b)
+
+
+def _classes(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
+    first, second = (side.trace.stage(stage.name).parameters.get("transforms", []) for side in (a, b))
+    yield from transforms.causes_of_classes(stage, difference, (first, second), score=SURE)
 
 
 def _code(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -182,7 +181,8 @@ def _flags(stage: StageComparison, difference: ParameterDifference, _a: TraceFil
     if not others:
         mine, theirs = (each if isinstance(each, list) else [] for each in (difference.a, difference.b))
         only = [[flag for flag in flags if flag not in other] for flags, other in ((mine, theirs), (theirs, mine))]
-        yield cause("pose-flags", score=SURE, stage=stage.name, a=only[0], b=only[1])
+        shown = only if any(only) else (mine, theirs)  # the same in another order
+        yield cause("pose-flags", score=SURE, stage=stage.name, a=shown[0], b=shown[1])
 
 
 def _labels(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -197,27 +197,6 @@ def _nothing(*_: object) -> Iterator[Cause]:
     yield from ()
 
 
-def _types(transforms: object) -> list[str]:
-    listed = transforms if isinstance(transforms, list) else []
-    return [str(each.get("type")) for each in listed if isinstance(each, dict)]
-
-
-def _same_length(difference: ParameterDifference) -> bool:
-    lists = (difference.a, difference.b)
-    return all(isinstance(each, list) for each in lists) and len(difference.a) == len(difference.b)
-
-
-def _classes_in_words(mine: object, theirs: object) -> tuple[str, str]:
-    """Where two classes come from; where that is the same, the digests of their sources."""
-    names = [
-        f"{each.get('module')}.{each.get('name')}" if isinstance(each, dict) else show(each) for each in (mine, theirs)
-    ]
-    if names[0] != names[1]:
-        return names[0], names[1]
-    sources = [_short(each.get("sha256")) if isinstance(each, dict) else "unknown" for each in (mine, theirs)]
-    return f"{names[0]}, source {sources[0]}", f"source {sources[1]}"
-
-
 def _short(digest: object) -> str:
     return str(digest)[:12] if digest is not None else "absent"
 
@@ -225,6 +204,7 @@ def _short(digest: object) -> str:
 # (stage, path), or for every stage the path's first part, to what tells of it.
 _SPECIAL = {
     ("interpolate", "method"): _interpolation,
+    ("trim", "method"): _trimming,
     ("trim", "threshold"): _trimming,
     ("trim", "margin"): _trimming,
     ("trim", "min_frames"): _trimming,
