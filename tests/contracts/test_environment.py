@@ -35,6 +35,30 @@ def test_another_version_of_python_is_refused(empty_checkout):
     assert not (empty_checkout / ".venv/controller").exists()
 
 
+def ensure(checkout, name: str) -> str:
+    """What the checkout's script says where it is to provide an environment; instead of making one it would only say so."""
+    program = 'source "$1/scripts/environment"; make_controller() { :; }; make_with_package() { :; }; ensure "$2"'
+    command = ["bash", "-c", program, "bash", checkout, name]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.parametrize("name", ["controller", "runtime", "dev"])
+def test_an_environment_of_another_folder_is_made_again(name, empty_checkout):
+    """A copy of a checkout with its environments: they point at the original, whose code would run."""
+    (empty_checkout / ".venv" / name).mkdir(parents=True)
+    shutil.copy(ROOT / ".venv" / name / ".poseparity-key", empty_checkout / ".venv" / name)
+    assert ensure(empty_checkout, name) == f"Creating .venv/{name} from its locks\n"
+    assert ensure(empty_checkout, name) == ""
+
+
+def test_a_link_to_a_checkout_is_no_other_folder(empty_checkout, tmp_path_factory):
+    (empty_checkout / ".venv/dev").mkdir(parents=True)
+    ensure(empty_checkout, "dev")
+    link = tmp_path_factory.mktemp("link") / "checkout"
+    link.symlink_to(empty_checkout)
+    assert ensure(link, "dev") == ""
+
+
 @pytest.mark.parametrize("arguments", [[], ["production"], ["dev", "runtime"]])
 def test_a_wrong_call_shows_how_it_is_called(arguments):
     result = subprocess.run([ROOT / "scripts/environment", *arguments], capture_output=True, text=True)
