@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from poseparity import tables
-from poseparity.bundle import DetectParameters, InterpolateParameters, TrimParameters
+from poseparity.bundle import DetectParameters, InterpolateParameters, NormaliseParameters, TrimParameters
 from poseparity.errors import TraceError
 from poseparity.parity import drawings, page, tolerance, trace_report, traces
 from poseparity.parity.causes import catalogue, from_environment, from_parameters
@@ -251,7 +251,12 @@ def test_every_code_that_is_used_is_in_the_catalogue():
 def forms_of_tables() -> list[tuple[str, type]]:
     """The tables whose parameters causes are looked for in, in each of their forms."""
     several = (("crop", tables.STRATEGIES), ("pose", tables.ENGINES))
-    fields = {"detect": DetectParameters, "interpolate": InterpolateParameters, "trim": TrimParameters}
+    fields = {
+        "detect": DetectParameters,
+        "interpolate": InterpolateParameters,
+        "trim": TrimParameters,
+        "normalise": NormaliseParameters,
+    }
     return [*fields.items(), *((name, form) for name, forms in several for form in forms.values())]
 
 
