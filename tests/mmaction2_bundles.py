@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 
@@ -34,9 +32,7 @@ def scores_of_mmaction2(run: TrainingRun, kept: Skeleton) -> np.ndarray:
     registries()
     from mmaction.apis import inference_skeleton, init_recognizer
 
-    # torch refuses mmengine's checkpoints unless it is told that they are ours; the import needs no such trust.
-    with mock.patch.dict(os.environ, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1"):
-        model = init_recognizer(str(run.config), str(run.checkpoint), device="cpu")
+    model = init_recognizer(str(run.config), str(run.checkpoint), device="cpu")
     keypoints = run.variant.poses(kept.keypoints)
     poses = [{"keypoints": frame[None, :, :2], "keypoint_scores": frame[None, :, 2]} for frame in keypoints]
     size = kept.frame_size
@@ -49,7 +45,12 @@ def label_of_mmaction2(run: TrainingRun, kept: Skeleton) -> str:
 
 
 def request_for(run: TrainingRun, output: Path, **changes) -> Request:
-    """What `poseparity bundle import` is asked for: the run's recogniser, all else as in the demo bundle."""
+    """What `poseparity bundle import` is asked for: the run's recogniser, all else as in the demo bundle.
+
+    What a model without PreNormalize2D saw has to be said.
+    """
+    said = () if run.variant.normalised else ("normalise.coordinates=pixels",)
+    changes["settings"] = (*said, *changes.get("settings", ()))
     values = {
         "output": output,
         "name": "mine",

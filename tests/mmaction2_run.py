@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from training.clip import Clip
 from training.skeletons import estimated
 
 LABELS = ("golf_swing", "squat")
+FRAME = (320, 240)  # width, height
 BACKBONES = {
     "stgcn": "graph_cfg=dict(layout='{layout}', mode='stgcn_spatial')",
     "stgcn++": (
@@ -132,16 +134,16 @@ def train(folder: Path, name: str) -> None:
     Runner.from_cfg(content).train()
 
 
-def write_annotations(path: Path, variant: Variant) -> Path:
-    """Skeletons of both labels in the format of MMAction2's PoseDataset."""
+def write_annotations(path: Path, variant: Variant, kept: Sequence[np.ndarray] | None = None) -> Path:
+    """Skeletons of both labels by turns, rendered ones unless given, in the format of MMAction2's PoseDataset."""
     entries = []
-    for seed, skeleton in enumerate(_skeletons()):
+    for seed, skeleton in enumerate(skeletons() if kept is None else kept):
         keypoints = variant.poses(skeleton)
         entries.append({
             "frame_dir": f"clip{seed}",
             "label": seed % 2,
-            "img_shape": (240, 320),
-            "original_shape": (240, 320),
+            "img_shape": FRAME[::-1],
+            "original_shape": FRAME[::-1],
             "total_frames": len(keypoints),
             "keypoint": keypoints[None, ..., :2].astype(np.float16),
             "keypoint_score": keypoints[None, ..., 2].astype(np.float16),
@@ -152,10 +154,10 @@ def write_annotations(path: Path, variant: Variant) -> Path:
 
 
 @cache
-def _skeletons() -> tuple[np.ndarray, ...]:
+def skeletons() -> tuple[np.ndarray, ...]:
     """Eight clips' COCO-17 keypoints, the two labels by turns."""
     rng = np.random.default_rng(5)
-    clips = [Clip(seed, LABELS[seed % 2], (320, 240), (2, 2)) for seed in range(8)]
+    clips = [Clip(seed, LABELS[seed % 2], FRAME, (2, 2)) for seed in range(8)]
     return tuple(estimated(rng, clip).keypoints for clip in clips)
 
 
@@ -171,7 +173,5 @@ def openpose18(keypoints: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    # mmengine's log of the environment imports torchvision, whose build need not fit a CPU-only torch.
-    sys.modules["torchvision"] = None
     for variant in VARIANTS:
         train(Path(sys.argv[1]), variant)
