@@ -133,6 +133,86 @@ def test_arrays_are_not_asked_for_where_nothing_differs_or_nothing_ran():
     assert gate.gate_unexplained([compared(), failed]) == []
 
 
+TRACEBACK = "Traceback (most recent call last):\n  File \"compare.py\", line 3, in main\nKeyError: 'verdict'\n"
+WHOLE = json.loads(compared("diverged", (CAUSE,))["stdout"])
+UNREADABLE = {
+    "nothing": (1, "", "", "exit status 1; it printed nothing"),
+    "a traceback": (1, "", TRACEBACK, "exit status 1; it says KeyError: 'verdict'"),
+    "half of its JSON": (0, json.dumps(WHOLE)[:40], "", 'exit status 0; it printed {"verdict": "diverged"'),
+    "a list": (0, "[]", "", "exit status 0; it printed []"),
+    "a number": (1, "1", "", "exit status 1; it printed 1"),
+    "another object": (0, '{"verdict": "identical"}', "", 'it printed {"verdict": "identical"}'),
+    "causes of another type": (1, json.dumps(WHOLE | {"causes": ["padding"]}), "", "exit status 1; it printed {"),
+    "no summary": (1, json.dumps(WHOLE | {"summary": None}), "", "exit status 1; it printed {"),
+    "a verdict of skeleton CSVs": (1, json.dumps(WHOLE | {"verdict": "explained"}), "", "exit status 1; it printed {"),
+    "a status that is not its verdict's": (0, json.dumps(WHOLE), "", "exit status 0; it printed {"),
+    "the end by a signal": (-9, "", "", "exit status -9; it printed nothing"),
+    "a nesting without end": (0, "[" * 100_000, "", "exit status 0; it printed [["),
+}
+
+
+@pytest.mark.parametrize("rc, stdout, stderr, words", UNREADABLE.values(), ids=UNREADABLE)
+def test_an_answer_that_is_no_comparison_is_refused_and_kept(folder, rc, stdout, stderr, words):
+    answer = {"item": "clip.mp4", "rc": rc, "stdout": stdout, "stderr": stderr}
+    kept, lines = report(folder, compared(), answer), message(folder, compared(), answer, table=(MISMATCH,))
+    assert kept["verdict"] == "refused" and len(lines) <= 7
+    assert lines[1].startswith(
+        "It cannot be compared on clip.mp4: `poseparity compare` gave no answer that can be read ("
+    )
+    assert words in lines[1]
+    assert kept["clips"][1]["printed"] == {"stdout": stdout, "stderr": stderr}
+    assert "Environment: packages.numpy.version is 1.26.4" in lines[2]
+    assert gate.gate_unexplained([answer]) == gate.gate_diverged([answer]) == []
+
+
+def test_of_a_trace_that_is_half_the_message_says_so(folder):
+    (folder / "clip.mp4.trace.json").write_text('{"bundle": {"na')
+    (folder / "clip.mp4.error.txt").write_text("poseparity: WARNING: --unpinned: ...\n")
+    failed = {"item": "clip.mp4", "rc": 2, "stdout": "", "stderr": "poseparity: clip.mp4.trace.json is no trace\n"}
+    assert message(folder, failed)[1] == (
+        "It cannot be compared on clip.mp4: its trace is no JSON object, see clip.mp4.trace.json beside the report"
+    )
+
+
+def test_a_bundle_that_is_described_by_half_is_said_so(folder):
+    (folder / "local").mkdir()
+    (folder / "local/bundle.json").write_text("{}")
+    (folder / "bundle.json").write_text('{"detect": ')
+    failed = {"item": "clip.mp4", "rc": 2, "stdout": "", "stderr": "no such file"}
+    assert message(folder, failed)[2] == "Bundle: its description is no JSON object, see bundle.json beside the report"
+
+
+@pytest.mark.parametrize(
+    "rc, stdout, stderr, words",
+    [
+        (1, "", TRACEBACK, "exit status 1; it says KeyError: 'verdict'"),
+        (0, "", "", "exit status 0; it printed nothing"),
+        (2, "", "verify_env.py: error: the snapshot x is not JSON", "it says verify_env.py: error: the snapshot"),
+        (0, "fact   local   server", "", "exit status 0; it printed fact local server"),
+    ],
+)
+def test_a_comparison_of_environments_without_a_verdict_is_refused(folder, rc, stdout, stderr, words):
+    table = gate.gate_table({"rc": rc, "stdout_lines": stdout.splitlines(), "stdout": stdout, "stderr": stderr})
+    assert report(folder, compared(), table=table)["verdict"] == "refused"
+    found = message(folder, compared(), table=table)[2]
+    assert found.startswith("Environment: the comparison of `verify_env.py` is absent (") and words in found
+    assert found.endswith("expected an answer")
+
+
+def test_a_comparison_of_environments_is_taken_as_it_is():
+    lines = [MISMATCH, "", "mismatch: the server's results can differ"]
+    assert gate.gate_table({"rc": 1, "stdout_lines": lines}) == lines
+    assert gate.gate_table({"skipped": True}) == []
+
+
+def test_the_environment_is_that_of_the_first_trace_that_holds_one(tmp_path):
+    contents = {"a": '{"environment": ', "b": "[]", "c": '{"environment": null}', "d": '{"environment": {"kind": "x"}}'}
+    for name, content in contents.items():
+        (tmp_path / name).write_text(content)
+    assert gate.gate_snapshot([str(tmp_path / name) for name in contents]) == '{"kind": "x"}'
+    assert gate.gate_snapshot([str(tmp_path / "a")]) == "null"
+
+
 CONTAINER = {
     "status": 200,
     "json": {"Image": IMAGE["id"], "State": {"Running": True, "StartedAt": "2026-01-02T03:04:05.6Z"}},

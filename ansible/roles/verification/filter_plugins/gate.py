@@ -8,7 +8,10 @@ from pathlib import Path
 FORMAT = "poseparity-verification/1"
 _WIDEST = 220  # characters of one line of the message
 _MOST = 3  # differences that one line names
+_BEGINNING = 60  # characters of an answer that cannot be read
 _MISMATCH = "  MISMATCH  "  # how `verify_env.py compare` marks what its policy forbids
+_SUMMARIES = ("match: ", "match within a tolerance: ", "mismatch: ")  # with one of these its last line begins
+_STATUSES = {"identical": 0, "within-tolerance": 1, "diverged": 1}  # of `poseparity compare`, by its verdict
 _SYMPTOMS = ("modules.", "fingerprint")  # facts that follow from those of packages, pins, code and bundle
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{8,}(\.\.[0-9a-f]+)?\b")
 
@@ -24,7 +27,35 @@ def gate_unexplained(comparisons):
     Args:
         comparisons: the results of `poseparity compare --json`, one a clip, whose name is the loop's item.
     """
-    return [each["item"] for each in comparisons if each["rc"] == 1 and _code(json.loads(each["stdout"]))]
+    return [item for item, found in _different(comparisons).items() if _code(found)]
+
+
+def gate_diverged(comparisons):
+    """Return the names of the clips of which a page can be drawn: those that were compared, and differ."""
+    return list(_different(comparisons))
+
+
+def gate_snapshot(traces):
+    """Return the environment that a trace holds, as JSON: the first one's that holds any, "null" where none does.
+
+    Args:
+        traces: their files.
+    """
+    found = (_object(_text(Path(trace))) for trace in traces)
+    return json.dumps(next((trace["environment"] for trace in found if trace and trace.get("environment")), None))
+
+
+def gate_table(result):
+    """Return the lines of `verify_env.py compare`; where it gave no verdict, one line that says so as a mismatch.
+
+    Args:
+        result: of the command; it may have been skipped.
+    """
+    lines = result.get("stdout_lines", [])
+    if result.get("skipped") or (result.get("rc") in (0, 1) and lines and lines[-1].startswith(_SUMMARIES)):
+        return lines
+    row = ("the comparison of `verify_env.py`", "an answer", f"absent ({_end_of(result)})", "MISMATCH", "Unknown.")
+    return ["   ".join(row)]
 
 
 def gate_report(comparisons, folder, local, image, host, table):
@@ -36,7 +67,7 @@ def gate_report(comparisons, folder, local, image, host, table):
         local: where the local ones lie.
         image: its name and id.
         host: its name in the inventory.
-        table: the lines of `verify_env.py compare`.
+        table: of gate_table.
     """
     mismatches = [line.strip() for line in table if _MISMATCH in line]
     clips = [_clip(comparison, Path(folder)) for comparison in comparisons]
@@ -73,15 +104,79 @@ def _code(comparison):
     return next((cause["code"] for cause in comparison["causes"][:1] if cause["code"] in _UNEXPLAINED), None)
 
 
+def _different(comparisons):
+    """Clip to answer, of those that differ."""
+    answers = {each["item"]: _answer(each) for each in comparisons}
+    return {item: found for item, found in answers.items() if found and found["verdict"] != "identical"}
+
+
+def _answer(comparison):
+    """What `poseparity compare --json` answered; None where that is not the JSON, or the status, of a comparison."""
+    found = _object(comparison.get("stdout") or "")
+    if not found or comparison.get("rc") != _STATUSES.get(str(found.get("verdict")), "none"):
+        return None
+    causes, warnings = found.get("causes"), found.get("warnings")
+    whole = _texts(found, "summary") and _tables(causes, "code", "title", "confirm") and _tables(warnings, "title")
+    return found if whole else None
+
+
+def _object(text):
+    """The JSON object that a text is; None where it is anything else."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _tables(value, *names):
+    return isinstance(value, list) and all(isinstance(each, dict) and _texts(each, *names) for each in value)
+
+
+def _texts(table, *names):
+    return all(isinstance(table.get(name), str) for name in names)
+
+
 def _clip(comparison, folder):
-    name = comparison["item"]
-    if comparison["rc"] == 2:
-        error = folder / f"{name}.error.txt"
-        text = error.read_text("utf-8", "replace").strip() if error.exists() else ""
-        return {"clip": name, "bundle": None, "verdict": "failed", "error": text or comparison["stderr"].strip()}
-    result = json.loads(comparison["stdout"])
-    trace = json.loads((folder / f"{name}.trace.json").read_text("utf-8"))
-    return {"clip": name, "bundle": trace["bundle"], "verdict": result["verdict"], "comparison": result}
+    name, result = comparison["item"], _answer(comparison)
+    if result is not None:
+        return {"clip": name, "bundle": _bundle(folder, name), "verdict": result["verdict"], "comparison": result}
+    printed = {stream: comparison.get(stream, "") for stream in ("stdout", "stderr")}
+    why = _why_not(comparison, folder / f"{name}.trace.json", folder / f"{name}.error.txt")
+    return {"clip": name, "bundle": None, "verdict": "failed", "error": f"It cannot {why}", "printed": printed}
+
+
+def _why_not(comparison, trace, error):
+    """Why there is no comparison of a clip; `error` is what the image said when it ran it."""
+    name, said = comparison["item"], _text(error)
+    if comparison.get("rc") != 2:
+        return f"be compared on {name}: `poseparity compare` gave no answer that can be read ({_end_of(comparison)})"
+    if _error_in(said) or not trace.exists():
+        return f"run {name}: {_last_error(said or comparison.get('stderr') or '')}"
+    if _object(_text(trace)) is None:
+        return f"be compared on {name}: its trace is no JSON object, see {trace.name} beside the report"
+    return f"run {name}: {_last_error(comparison.get('stderr') or '')}"
+
+
+def _end_of(result):
+    """How a command ended that gave no answer, with the last that it said."""
+    status = f"exit status {result.get('rc', 'unknown')}"
+    if _lines(result.get("stderr") or ""):
+        return f"{status}; it says {' '.join(_last_error(result['stderr']).split())}"
+    printed = " ".join((result.get("stdout") or "").split())
+    return f"{status}; it printed {printed[:_BEGINNING] or 'nothing'}"
+
+
+def _bundle(folder, name):
+    """The bundle that a trace names; None where it names none."""
+    trace = _object(_text(folder / f"{name}.trace.json"))
+    bundle = trace.get("bundle") if trace else None
+    return bundle if isinstance(bundle, dict) else None
+
+
+def _text(path):
+    """What came from the image under a name; "" where nothing did."""
+    return path.read_text("utf-8", "replace").strip() if path.exists() else ""
 
 
 def _differs(clips, parameters, mismatches):
@@ -95,7 +190,7 @@ def _differs(clips, parameters, mismatches):
 
 def _of_clip(clip):
     if clip["verdict"] == "failed":
-        return [f"It cannot run {clip['clip']}: {_last_error(clip['error'])}"]
+        return [clip["error"]]
     result = clip["comparison"]
     stage, _, _ = result["summary"].partition("; likeliest cause: ")
     causes = [(f"Likeliest cause: {each['title']}", f"To be sure: {each['confirm']}") for each in result["causes"][:1]]
@@ -122,7 +217,10 @@ def _parameters(local, folder):
     """What differs between the bundles, where the image described its own: it does so when no clip gave a trace."""
     if not (folder / "bundle.json").exists():
         return []
-    mine, theirs = (dict(_flat(json.loads((each / "bundle.json").read_text("utf-8")))) for each in (local, folder))
+    read = [_object(_text(each / "bundle.json")) for each in (local, folder)]
+    if None in read:
+        return ["its description is no JSON object, see bundle.json beside the report"]
+    mine, theirs = (dict(_flat(table)) for table in read)
     names = [name for name in {**mine, **theirs} if mine.get(name) != theirs.get(name)]
     return [f"{name} is {theirs.get(name)}, expected {mine.get(name)}" for name in names if name not in _OF_NO_STAGE]
 
@@ -149,8 +247,15 @@ def _page(clips, folder):
 
 def _last_error(text):
     """The line with which the program says why it stopped, or the last one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip() and "WARNING" not in line]
-    return next((line for line in lines if line.startswith("poseparity: ")), (lines or ["it says nothing"])[-1])
+    return _error_in(text) or (_lines(text) or ["it says nothing"])[-1]
+
+
+def _error_in(text):
+    return next((line for line in _lines(text) if line.startswith("poseparity: ")), None)
+
+
+def _lines(text):
+    return [line.strip() for line in text.splitlines() if line.strip() and "WARNING" not in line]
 
 
 def _short(line):
@@ -161,4 +266,11 @@ class FilterModule:
     """Ansible's way to find the filters."""
 
     def filters(self):
-        return {"gate_report": gate_report, "gate_message": gate_message, "gate_unexplained": gate_unexplained}
+        return {
+            "gate_diverged": gate_diverged,
+            "gate_message": gate_message,
+            "gate_report": gate_report,
+            "gate_snapshot": gate_snapshot,
+            "gate_table": gate_table,
+            "gate_unexplained": gate_unexplained,
+        }
