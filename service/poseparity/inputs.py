@@ -8,6 +8,7 @@ from typing import Literal
 
 from .errors import InputError
 from .records import Box, Size
+from .skeleton_csv import SEPARATORS, is_utf16
 
 _HEAD_BYTES = 4096
 _LARGEST = 100_000  # pixels: more than any video has, and little enough for every computation with it
@@ -18,16 +19,18 @@ def kind_of(path: Path) -> Literal["video", "csv"]:
     """Whether a file is to be read as a video or as a skeleton CSV.
 
     Raises:
-        InputError: it is empty, or text without a comma-separated header.
+        InputError: it is empty, or text without a header of several columns.
     """
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     if not head.removeprefix(codecs.BOM_UTF8).strip():
         raise InputError(f"the file is empty ({len(head)} bytes)", code="empty-file", fix=_FIX)
+    if is_utf16(head):
+        return "csv"  # whose reader says what is wrong with it
     if not _is_text(head):
         return "video"
-    first_line = head.removeprefix(codecs.BOM_UTF8).split(b"\n", 1)[0]
-    if b"," not in first_line:
+    first_line = head.removeprefix(codecs.BOM_UTF8).lstrip().splitlines()[0]
+    if not any(separator.encode() in first_line for separator in SEPARATORS):
         beginning = first_line.decode(errors="replace")[:40]
         raise InputError(
             f"the file is text, neither a video nor a skeleton CSV; it begins {beginning!r}",

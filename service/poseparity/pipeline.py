@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import skeleton_csv
 from .bundle import Bundle
+from .csv_input import skeleton_of_csv
 from .engines.base import PoseEngine
 from .engines.build import build_engine
 from .engines.program import Installation
 from .errors import BundleError, PoseParityError
 from .observe import Observe, Observed, unobserved
 from .quality import missing_joints
-from .records import Box, CroppedVideo, Notice, Prediction, Size, Skeleton, Video, VideoFile
+from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
 from .stages.crop import Crop, TwoPass, WholeFrame
 from .stages.decode import Decode
 from .stages.detect import Detect
@@ -131,31 +132,30 @@ class Pipeline:
         return self._run(VideoFile(Path(path)), first=Decode.name, observe=observe)
 
     def run_csv(
-        self, content: bytes, *, frame_size: Size | None = None, crop: Box | None = None, observe: Observe = unobserved
+        self,
+        content: bytes,
+        *,
+        frame_size: Size | None = None,
+        crop: Box | None = None,
+        assume_crop: bool = False,
+        observe: Observe = unobserved,
     ) -> PipelineResult:
         """The stages that follow the skeleton CSV.
 
         Args:
             content: the CSV's bytes.
             frame_size, crop: what the video was, where the bundle needs to know it.
+            assume_crop: where the bundle needs a crop and none is given, take that of the joints' own extent.
             observe: see `run_video`.
 
         Raises:
-            InputError: see skeleton_csv.read and stages/normalise.py.
+            InputError: see csv_input.py and stages/normalise.py.
             TooManyMissingJoints: see stages/inspect.py.
         """
-        keypoints = skeleton_csv.read(content, max_frames=self._max_frames)
-        skeleton = Skeleton(keypoints, frame_size=frame_size, crop=crop)
-        if frame_size is None and self.bundle.input.frame_size is not None:
-            skeleton = self._in_the_usual_frame(skeleton)
+        skeleton = skeleton_of_csv(
+            content, self.bundle, max_frames=self._max_frames, frame_size=frame_size, crop=crop, assume_crop=assume_crop
+        )
         return self._run(skeleton, first=Inspect.name, observe=observe)
-
-    def _in_the_usual_frame(self, skeleton: Skeleton) -> Skeleton:
-        """A skeleton of an unknown frame in the frame that the bundle says it has then."""
-        size = Size(*self.bundle.input.frame_size)
-        notice = Notice("frame-size-assumed", f"no frame size was given: the bundle's own is taken, {size}")
-        counts = self.bundle.normalise.reference == "frame"  # elsewhere no score depends on it
-        return replace(skeleton, frame_size=size, notices=(notice,) if counts else ())
 
     def warm_up(self) -> None:
         """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation.

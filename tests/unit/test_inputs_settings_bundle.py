@@ -33,6 +33,12 @@ def test_the_error_tree_in_the_docstring_names_every_error():
         (b"RIFF\xff\xff\xff\xffAVI LIST", "video"),
         (b"Nose_x,Nose_y\n1,2\n", "csv"),
         (b"\xef\xbb\xbfNose_x,Nose_y\n", "csv"),
+        (b"Nose_x\tNose_y\r\n1\t2\r\n", "csv"),
+        (b"Nose_x;Nose_y\r1;2\r", "csv"),
+        (b"\n  \nNose_x,Nose_y\n", "csv"),
+        ("Nose_x,Nose_y\n".encode("utf-16"), "csv"),  # refused by its reader, which knows why
+        ("Nose_x\tNose_y\n".encode("utf-16-be"), "csv"),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0", "video"),
         ("ü,".encode() * 2047 + b"," + "ü".encode(), "csv"),  # the 4096th byte is the first half of a letter
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..bundle import Bundle
 from ..errors import TooManyMissingJoints
+from ..plausible import told
 from ..quality import missing_joints, missing_share
 from ..records import Skeleton
 
@@ -38,5 +39,5 @@ def _refusal(skeleton: Skeleton, limit: float) -> TooManyMissingJoints:
         fix="show one person whole, larger and well lit; `poseparity run INPUT --plot missing.png` shows where joints "
         "are lost",
         skeleton=skeleton,
-        details={"missing_joints": found, "max_missing_share": limit},
+        details={"missing_joints": found, "max_missing_share": limit} | told(skeleton),
     )
