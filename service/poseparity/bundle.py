@@ -251,13 +251,13 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def first_problem(error: Exception) -> str:
-    """One line on the first of pydantic's complaints: the key, what is wrong, what was found."""
+def first_problem(error: Exception, *section: str) -> str:
+    """One line on the first of pydantic's complaints: the key, below `section`, what is wrong, what was found."""
     if not isinstance(error, ValidationError):
         return str(error)
     first = error.errors()[0]
     # pydantic names the form of a table that has several as if it were a key.
-    names = [str(part) for part in first["loc"] if part not in STRATEGIES and part not in ENGINES]
+    names = [str(part) for part in (*section, *first["loc"]) if part not in STRATEGIES and part not in ENGINES]
     return f"{'.'.join(names)}: {first['msg']}, found {first['input']!r:.80}"
 
 

@@ -299,4 +299,4 @@ def test_an_img_shape_of_the_config_needs_a_decision(training_runs, tmp_path):
     changed = replace(run, config=config)
     with pytest.raises(ImportRefused, match="counts only where annotations have no img_shape") as error:
         import_bundle(request_for(changed, tmp_path / "bundle"))
-    assert "--set normalise.reference=" in error.value.fix
+    assert "--reference frame" in error.value.fix

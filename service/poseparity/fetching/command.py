@@ -56,15 +56,15 @@ def _run(options: argparse.Namespace) -> int:
     _check(request, lock)
     print(_description(named), flush=True)
     try:
-        notes = _fetch_and_import(request, list(files.values()), source, lock)
+        recorded = _fetch_and_import(request, list(files.values()), source, lock)
     except KeyboardInterrupt as error:
         raise FetchError("stopped by the keyboard", fix="the same command goes on where it stopped") from error
-    print("\n".join((*notes, f"{options.output}: done")))
+    print(f"{recorded}\n{options.output}: done")
     return 0
 
 
-def _fetch_and_import(request: Request, files: list[RemoteFile], source: Source, lock: LockFile) -> list[str]:
-    """What is to be told, one line each."""
+def _fetch_and_import(request: Request, files: list[RemoteFile], source: Source, lock: LockFile) -> str:
+    """What became of the lock file."""
     from ..importing.assemble import import_bundle
     from ..importing.config import WARNING
     from .obtain import alone, obtain
@@ -75,13 +75,13 @@ def _fetch_and_import(request: Request, files: list[RemoteFile], source: Source,
         progress.note("all files are there and checked; making the bundle, and letting it recognise its clip")
         progress.note(f"{request.recogniser_config}: {WARNING}")
         try:
-            notes = import_bundle(request)
+            import_bundle(request, tell=print)
         except PoseParityError:
             _forget_doubtful(found, source, lock)
             raise
         added = lock.record(list(found.items()))
     recorded = f"{lock.path}: recorded sha256 of {', '.join(added)}" if added else f"{lock.path}: all as recorded"
-    return [*notes, recorded]
+    return recorded
 
 
 def _forget_doubtful(found: dict[RemoteFile, Digests], source: Source, lock: LockFile) -> None:

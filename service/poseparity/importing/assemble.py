@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +15,14 @@ from ..bundle import MANIFEST, Bundle, load_bundle
 from ..engines.program import Installation, Program, find_program
 from ..errors import ImportRefused, PoseParityError
 from ..golden.record import record_traces
-from ..records import Prediction
+from ..pipeline import PipelineResult
 from ..settings import load_settings
 from ..startup import load_pipeline
 from . import overrides, parts
 from .manifest import dump
-from .recogniser import read_recogniser
+from .preprocessing import Seen, decide
+from .recogniser import Recogniser, read_recogniser
+from .training_data import read_training_data
 
 _BETWEEN = ("crop", "interpolate", "trim")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -32,6 +34,9 @@ class Request:
 
     Attributes:
         record_label: nobody can say what the clip shows: its label becomes what the model says of it.
+        settings: SECTION.KEY=VALUE, see overrides.py.
+        training_data: a file that training read, to find out what the model saw.
+        replace: a bundle at `output` makes room once the new one is done.
     """
 
     output: Path
@@ -50,30 +55,49 @@ class Request:
     clip_label: str | None = None
     record_label: bool = False
     settings: tuple[str, ...] = ()
+    training_data: Path | None = None
+    replace: bool = False
 
 
-def import_bundle(request: Request) -> tuple[str, ...]:
+def import_bundle(request: Request, tell: Callable[[str], None] | None = None) -> tuple[str, ...]:
     """Write the bundle `request.output`, and return notes on what was chosen, one line each.
 
+    Args:
+        tell: is given each note as soon as it is known: whoever's bundle is refused needs them most.
+
     Raises:
-        ImportRefused, BundleError: something does not fit; `request.output` does not exist then.
+        ImportRefused, BundleError: something does not fit; `request.output` is as it was before.
     """
+    notes: list[str] = []
+
+    def note(line: str) -> None:
+        notes.append(line)
+        if tell:
+            tell(line)
+
     check_request(request)
     changes = overrides.parse(list(request.settings))
     like = load_bundle(request.like) if request.like else None
-    pieces, reference = _parts(request, like, changes)
-    tables = _tables(request, pieces, changes, reference)
+    data = read_training_data(request.training_data) if request.training_data else None
+    pieces, recogniser = _parts(request, like, changes)
+    for line in (line for piece in pieces for line in piece.notes):
+        note(line)
+    seen = decide(recogniser.transforms, changes.get("normalise", {}), data)
+    tables = _tables(request, pieces, changes, seen)
     overrides.check(tables)
-    with _appearing(request.output) as folder:
+    for line in (*seen.notes, *_between(tables), *_labels(request.labels), *_people(recogniser)):
+        note(line)
+    with _appearing(request.output, request.replace) as folder:
         tables["weights"] = {name: entry for piece in pieces for name, entry in piece.write(folder).items()}
         _write_manifest(folder, tables)
-        prediction, tables["golden"] = _answer(folder)
+        result, tables["golden"] = _answer(folder)
         if request.record_label:
-            tables["demo"] |= {"label": prediction.label, "recorded": True}
+            tables["demo"] |= {"label": result.prediction.label, "recorded": True}
+        for line in _frame_size(tables, result):
+            note(line)
         _write_manifest(folder, tables)
-        answer = _hold(prediction, tables["demo"])
-    notes = [note for piece in pieces for note in piece.notes]
-    return (*notes, *_preprocessing(tables), answer)
+        note(_hold(result, tables["demo"]))
+    return tuple(notes)
 
 
 def check_request(request: Request) -> None:
@@ -82,27 +106,30 @@ def check_request(request: Request) -> None:
     Raises:
         ImportRefused: the output cannot be made there, or the name is none.
     """
-    if request.output.exists():
-        raise ImportRefused(f"{request.output} exists", fix="name a folder that does not: none is overwritten")
+    if request.output.exists() and not request.replace:
+        raise ImportRefused(f"{request.output} exists", fix="name a folder that does not, or give --replace")
+    if request.output.exists() and not (request.output / MANIFEST).is_file():
+        raise ImportRefused(
+            f"{request.output} exists and is no bundle: it holds no {MANIFEST}", fix="--replace takes bundles only"
+        )
     if not request.output.parent.is_dir():
         raise ImportRefused(f"{request.output.parent} is no folder", fix="make it first")
     if not _NAME.fullmatch(request.name):
         raise ImportRefused(f"the name is {request.name!r}", fix="use a-z, 0-9, '.', '_' and '-' in --name")
 
 
-def _parts(request: Request, like: Bundle | None, changes: dict) -> tuple[list[parts.Part], str]:
-    """All parts of the bundle, and what coordinates are relative to."""
+def _parts(request: Request, like: Bundle | None, changes: dict) -> tuple[list[parts.Part], Recogniser]:
+    """All parts of the bundle, and the recogniser that one of them is made of."""
     strategy = parts.crop_strategy(like, changes)
     cheap = [
         parts.clip_part(request.clip, _label(request), like, request.labels),
         parts.pose_part(request.pose, like, request.licence, _program(request)),
-        parts.between_part(like, strategy),
+        parts.between_part(like, strategy, changes),
         *parts.detector_parts(request.detector, like, request.licence, strategy, changes),
     ]
     recogniser = read_recogniser(request.recogniser_config, request.recogniser_checkpoint, request.labels)
-    reference = _reference(recogniser.img_shape, changes)
     part = parts.recogniser_part(recogniser, request.recogniser_checkpoint, request.licence)
-    return [*cheap, part], reference
+    return [*cheap, part], recogniser
 
 
 def _program(request: Request) -> Program | None:
@@ -110,29 +137,15 @@ def _program(request: Request) -> Program | None:
     return find_program(Installation.of(load_settings())) if request.pose_engine else None
 
 
-def _reference(img_shape: tuple[int, ...] | None, changes: dict) -> str:
-    """What PreNormalize2D divides by: what was set, or the frame, which is what `inference_skeleton` gives it.
-
-    Its own img_shape counts only for annotations that have none. Which of the two the model was trained with, the
-    config does not say, and a wrong guess is what gives 50:50.
-    """
-    if chosen := changes.get("normalise", {}).get("reference"):
-        return chosen
-    if img_shape is not None:
-        raise ImportRefused(
-            f"PreNormalize2D has img_shape={img_shape}, which counts only where annotations have no img_shape",
-            fix="say what training took coordinates relative to: --set normalise.reference=frame (or crop, skeleton)",
-        )
-    return "frame"
-
-
-def _tables(request: Request, pieces: list[parts.Part], changes: dict, reference: str) -> dict[str, Any]:
+def _tables(request: Request, pieces: list[parts.Part], changes: dict, seen: Seen) -> dict[str, Any]:
     """bundle.toml without its weights."""
     sections = {name: table for piece in pieces for name, table in piece.tables.items()}
-    sections["normalise"] = {"reference": reference, **sections["normalise"]}
+    sections["normalise"] = {**seen.normalise, **sections["normalise"]}
+    if seen.frame_size and seen.normalise["reference"] == "frame":
+        sections["input"] = {"frame_size": [seen.frame_size.width, seen.frame_size.height]}
     for section, values in changes.items():
-        sections[section] = {**sections[section], **values}
-    order = ("detect", "crop", "pose", "quality", "interpolate", "trim", "normalise", "recognise", "demo")
+        sections[section] = {**sections.get(section, {}), **values}
+    order = ("input", "detect", "crop", "pose", "quality", "interpolate", "trim", "normalise", "recognise", "demo")
     return {
         "format": 1,
         "name": request.name,
@@ -145,13 +158,38 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, reference
     }
 
 
-def _preprocessing(tables: dict[str, Any]) -> tuple[str, str]:
+def _between(tables: dict[str, Any]) -> Iterator[str]:
     """What became of the poses before training read them stands in no config, so it is said what the bundle does."""
     chosen = [f"{section}.{key}={value}" for section in _BETWEEN for key, value in tables[section].items()]
-    return (
-        f"coordinates are relative to: {tables['normalise']['reference']}",
-        f"no config says what lies between video and model; here it is {', '.join(chosen)}: --set what training had",
-    )
+    yield f"no config says what lies between video and model; here it is {', '.join(chosen)}: --set what training had"
+
+
+def _labels(labels: tuple[str, ...]) -> Iterator[str]:
+    """A model of two classes whose labels stand the wrong way round answers well, and says the opposite."""
+    if len(labels) == 2:
+        yield (
+            f"labels in the model's order: index 0 is {labels[0]!r}, index 1 is {labels[1]!r}; older clients get true "
+            f"for {labels[1]!r}. If training had them the other way round: --labels {labels[1]},{labels[0]}"
+        )
+
+
+def _people(recogniser: Recogniser) -> Iterator[str]:
+    step = next(step for step in recogniser.transforms if step["type"] == "FormatGCNInput")
+    if (people := step.get("num_person", 2)) > 1:  # MMAction2's own default
+        yield (
+            f"the model takes up to {people} people (FormatGCNInput has num_person={people}); a bundle gives it one "
+            "person's skeleton and leaves the others empty: classes of two people together are not told rightly"
+        )
+
+
+def _frame_size(tables: dict[str, Any], result: PipelineResult) -> Iterator[str]:
+    """Neither a skeleton CSV nor an older client says its frame: where scores depend on it, the bundle has one."""
+    if tables["normalise"]["reference"] != "frame":
+        return
+    if "input" not in tables:
+        tables["input"] = {"frame_size": [result.video.size.width, result.video.size.height]}
+    size = "x".join(map(str, tables["input"]["frame_size"]))
+    yield f"a skeleton CSV that comes without a frame size is taken to be of {size}: --frame-size says otherwise"
 
 
 def _without_none(table: dict[str, Any]) -> dict[str, Any]:
@@ -160,17 +198,33 @@ def _without_none(table: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _appearing(output: Path) -> Iterator[Path]:
+def _appearing(output: Path, replace: bool) -> Iterator[Path]:
     """A folder beside `output` that becomes `output` when the block ends well, and is removed when it does not."""
     folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
     try:
         yield folder
         folder.chmod(0o755)
-        if output.exists():
+        if output.exists() and not replace:
             raise ImportRefused(f"{output} has appeared meanwhile", fix="name another folder")
-        folder.rename(output)
+        with _out_of_the_way(output):
+            folder.rename(output)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _out_of_the_way(output: Path) -> Iterator[None]:
+    """Move what is there aside; it comes back when the block fails, and goes when it ends well."""
+    if not output.exists():
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.old.", dir=output.parent) as aside:
+        old = output.rename(Path(aside) / output.name)
+        try:
+            yield
+        except OSError:
+            old.rename(output)
+            raise
 
 
 def _write_manifest(folder: Path, tables: dict[str, Any]) -> None:
@@ -178,7 +232,7 @@ def _write_manifest(folder: Path, tables: dict[str, Any]) -> None:
     (folder / MANIFEST).write_text(header + dump(tables), encoding="utf-8")
 
 
-def _answer(folder: Path) -> tuple[Prediction, list[dict]]:
+def _answer(folder: Path) -> tuple[PipelineResult, list[dict]]:
     """Load the written bundle as the service does, let it recognise its clip, and record the clip's golden trace.
 
     Returns:
@@ -187,18 +241,21 @@ def _answer(folder: Path) -> tuple[Prediction, list[dict]]:
     pipeline = load_pipeline(load_settings(bundle=folder))
     try:
         (result,), entries = record_traces(pipeline, (pipeline.bundle.demo.clip,))
-        return result.prediction, entries
+        return result, entries
     except PoseParityError as error:
         raise ImportRefused(f"the bundle cannot answer its clip: {error}", fix=error.fix) from error
 
 
-def _hold(prediction: Prediction, demo: dict[str, Any]) -> str:
+def _hold(result: PipelineResult, demo: dict[str, Any]) -> str:
     """Hold the bundle to its clip, and say what came of it."""
+    prediction = result.prediction
     score = float(prediction.scores[prediction.index])
     if prediction.label != demo["label"]:
         raise ImportRefused(
             f"the clip is recognised as {prediction.label!r} ({score:.4f}), expected {demo['label']!r}",
-            fix="check labels and their order, normalise.reference, and the pose network, or give another --clip",
+            fix="check, in this order: the labels and their order; what the model saw in training (--coordinates, "
+            "--confidence, --reference); trimming, interpolation and the crop (--set trim.method=none, "
+            "interpolate.method=none, crop.padding=0.10); the pose network. Or give another --clip",
         )
     seen = f"the clip is recognised as {prediction.label!r} ({score:.4f})"
     if demo.get("recorded"):

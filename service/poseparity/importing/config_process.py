@@ -13,6 +13,7 @@ from typing import Any
 
 from ..stages._mmaction2 import registries
 from .replaced import replaced, snapshot
+from .unsupported import family_of
 
 _OWN = "use MMAction2's own class, or give yours another name; the bundle runs MMAction2's code and nothing else"
 
@@ -36,6 +37,8 @@ def _evaluate(path: Path) -> dict:
     known = {name: kind for table in (registry.TRANSFORMS, registry.MODELS) for name, kind in table.module_dict.items()}
     before = snapshot(registry)
     config = Config.fromfile(str(path), import_custom_modules=False)
+    if family := family_of(config.get("model"), [pipeline for _, pipeline in _pipelines(config)]):
+        raise _Problem(*family)
     if modules := (config.get("custom_imports") or {}).get("imports"):
         raise _Problem(f"the config imports code of its own (custom_imports): {modules!r}", f"remove it; {_OWN}")
     if changed := replaced(before, snapshot(registry)):

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from ..errors import ImportRefused
 from .archive import Archive
 from .program import check_program
 
@@ -42,7 +43,7 @@ _HOSTILE_PACKAGES = {
 _HOSTILE_BUILTINS = {"eval", "exec", "compile", "open", "input", "breakpoint", "__import__", "setattr", "globals"}
 _SCALARS = {type(None), bool, int, float, str, bytes}
 # What unpickling a malformed or a malicious stream raises, with nothing but our own stand-ins in it.
-_MALFORMED = (
+MALFORMED = (
     pickle.UnpicklingError,
     TypeError,
     AttributeError,
@@ -95,7 +96,7 @@ class _Mapping(dict):
         pass
 
 
-class _Function:
+class Function:
     """One of our own functions, in a wrapper that a pickle cannot change."""
 
     __slots__ = ("_call",)
@@ -144,32 +145,53 @@ def read_checkpoint(path: Path) -> Checkpoint:
             check_program(program)
             reader = _Reader(program, archive)
             content = reader.load()
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise archive.refused(f"holds a pickle that is no plain checkpoint: {error}") from error
     return Checkpoint(Path(path), content, tuple(sorted(reader.recorded)))
 
 
-class _Reader(pickle.Unpickler):
-    def __init__(self, program: bytes, archive: Archive) -> None:
+class InertUnpickler(pickle.Unpickler):
+    """An unpickler that looks no name up: it takes ours from a table, and records every other.
+
+    Args:
+        program: `check_program` has passed it.
+        name: of the file, for messages.
+        known: (module, name) to what stands for it here.
+    """
+
+    def __init__(self, program: bytes, name: str, known: dict[tuple[str, str], Any]) -> None:
         super().__init__(io.BytesIO(program))
-        self._archive = archive
+        self._name = name
+        self._known = known
         self.recorded: dict[str, type[Recorded]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Ours, or a stand-in; nothing is imported."""
+        """Ours, or a stand-in; nothing is imported.
+
+        Raises:
+            ImportRefused: no honest file has a use for that name.
+        """
         module = "builtins" if module == "__builtin__" else module
-        if known := _KNOWN.get((module, name)):
+        if known := self._known.get((module, name)):
             return known
         origin = f"{module}.{name}"
         builtin = module == "builtins" and name.split(".")[0] in _HOSTILE_BUILTINS
         if builtin or module.split(".")[0] in _HOSTILE_PACKAGES:
-            raise self._archive.refused(
-                f"names {origin}, which would run in whatever reads it with torch.load; nothing was run here",
+            raise ImportRefused(
+                f"{self._name} names {origin}, which would run in whatever unpickles it; nothing was run here",
                 fix="do not use this file, and do not load it with anything else: ask where it came from",
             )
         if origin not in self.recorded:
             self.recorded[origin] = type("Recorded", (Recorded,), {"origin": origin})
         return self.recorded[origin]
+
+
+class _Reader(InertUnpickler):
+    """Of a torch file: its tensors lie beside the pickle."""
+
+    def __init__(self, program: bytes, archive: Archive) -> None:
+        super().__init__(program, archive.path.name, _KNOWN)
+        self._archive = archive
 
     def persistent_load(self, pid: Any) -> torch.Tensor:
         """The storages: ("storage", type, key, device, count)."""
@@ -222,16 +244,20 @@ def _flat(values: Any, kind: str) -> list:
     return items
 
 
-_KNOWN: dict[tuple[str, str], Any] = {
+# Python's own, which every pickle may hold.
+PLAIN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Mapping,
     ("builtins", "dict"): _Mapping,
-    ("builtins", "set"): _Function(_set),
-    ("builtins", "frozenset"): _Function(_frozenset),
-    ("torch", "Size"): _Function(_size),
-    ("torch._utils", "_rebuild_tensor"): _Function(_tensor),
-    ("torch._utils", "_rebuild_tensor_v2"): _Function(_tensor),
-    ("torch._utils", "_rebuild_parameter"): _Function(_parameter),
-    ("torch._utils", "_rebuild_parameter_with_state"): _Function(_parameter),
+    ("builtins", "set"): Function(_set),
+    ("builtins", "frozenset"): Function(_frozenset),
+}
+_KNOWN = {
+    **PLAIN,
+    ("torch", "Size"): Function(_size),
+    ("torch._utils", "_rebuild_tensor"): Function(_tensor),
+    ("torch._utils", "_rebuild_tensor_v2"): Function(_tensor),
+    ("torch._utils", "_rebuild_parameter"): Function(_parameter),
+    ("torch._utils", "_rebuild_parameter_with_state"): Function(_parameter),
     **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGES.items()},
 }
 

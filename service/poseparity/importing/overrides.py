@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..bundle import (
     DetectParameters,
+    InputParameters,
     InterpolateParameters,
     NormaliseParameters,
     QualityParameters,
@@ -19,6 +20,7 @@ from ..errors import ImportRefused
 from ..tables import ENGINES, STRATEGIES, CropParameters, PoseParameters
 
 _SECTIONS = {
+    "input": InputParameters,
     "detect": DetectParameters,
     "crop": CropParameters,
     "pose": PoseParameters,
@@ -78,7 +80,7 @@ def check(tables: dict[str, dict[str, Any]]) -> None:
         try:
             TypeAdapter(kind).validate_python(tables[section])
         except ValidationError as error:
-            raise ImportRefused(f"{section}.{first_problem(error)}", fix=f"correct --set {section}....") from error
+            raise ImportRefused(first_problem(error, section), fix=f"correct what is said of [{section}]") from error
 
 
 def _value(text: str) -> Any:

@@ -38,7 +38,15 @@ OPENPOSE_LICENCE = "OpenPose: academic or non-profit organization noncommercial 
 INTERPOLATE = {"method": "linear"}
 # No share of missing joints is right for every camera: half of them is no skeleton in any case.
 QUALITY = {"max_missing_share": 0.5}
-TRIM = {"threshold": 0.06, "margin": 4, "min_frames": 24}
+TRIM = {"method": "motion", "threshold": 0.06, "margin": 4, "min_frames": 24}
+# Where the files come from that most people need; fetching/named has the same addresses, with checksums.
+DETECTOR_URL = "https://github.com/ultralytics/assets/releases/download/v8.3.0/yolov8n.pt"
+POSE_URL = "http://vcl.snu.ac.kr/OpenPose/models/pose/coco/pose_iter_440000.caffemodel"
+_GET_DETECTOR = f"give --detector FILE.pt (YOLOv8n is at {DETECTOR_URL}) or --like DIR"
+_GET_POSE = (
+    f"give --pose FILE (OpenPose's COCO model is at {POSE_URL}; `poseparity bundle fetch --list` shows copies and its "
+    "md5), --pose-engine or --like DIR"
+)
 
 
 @dataclass(frozen=True)
@@ -87,13 +95,15 @@ def detector_parts(path: Path | None, like: Bundle | None, licence: str, strateg
 def detector_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
     """A detector of its own comes with the default parameters, one of --like with the parameters it had there."""
     if path is None:
-        bundle = _needed(like, "detector", "--detector FILE.pt or --like DIR")
+        bundle = _needed(like, "detector", _GET_DETECTOR)
         if bundle.detect is None:
             raise ImportRefused(
                 f"the bundle {bundle.name} of --like has no detector: its crop.strategy is {bundle.crop.strategy!r}",
                 fix="give --detector FILE.pt, or leave out --set crop.strategy=yolo",
             )
         return _copied(bundle, "detector", "detect", bundle.detect.architecture)
+    if not path.is_file():
+        raise ImportRefused(f"--detector {path} is no file", fix=f"check the path, or {_GET_DETECTOR}")
     detector = read_detector(path)
     return _yolo_part(detector, path, licence, weights="detector", table=("detect", DETECT))
 
@@ -107,8 +117,10 @@ def pose_part(path: Path | None, like: Bundle | None, licence: str, program: Pro
     if program is not None:
         return _program_part(path, like, program)
     if path is None:
-        bundle = _needed(like, "pose network", "--pose FILE, --pose-engine or --like DIR")
+        bundle = _needed(like, "pose network", _GET_POSE)
         return _copied_pose(bundle)
+    if not path.is_file():
+        raise ImportRefused(f"--pose {path} is no file", fix=f"check the path, or {_GET_POSE}")
     if path.suffix == small_pose.SUFFIX:
         return _small_pose_part(path, licence)
     if _is_torch_file(path):
@@ -201,10 +213,14 @@ def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> P
     return Part(tables, write, recogniser.notes)
 
 
-def between_part(like: Bundle | None, strategy: str) -> Part:
+def between_part(like: Bundle | None, strategy: str, changes: dict) -> Part:
     """Crop, quality, interpolation and trimming: no weights, parameters only."""
     defaults = {"quality": QUALITY, "interpolate": INTERPOLATE, "trim": TRIM}
     tables = {name: getattr(like, name).model_dump() if like else dict(table) for name, table in defaults.items()}
+    if changes.get("trim", {}).get("method", tables["trim"]["method"]) == "none":
+        tables["trim"] = {"method": "none"}  # the keys of the other method belong to it alone
+    elif tables["trim"]["method"] == "none":
+        tables["trim"] = dict(TRIM)
     return Part({"crop": _crop_table(like, strategy), **tables}, lambda folder: {})
 
 
@@ -217,11 +233,11 @@ def _crop_table(like: Bundle | None, strategy: str) -> dict[str, Any]:
 
 def clip_part(clip: Path | None, label: str | None, like: Bundle | None, labels: tuple[str, ...]) -> Part:
     """The clip that a service answers before it calls itself ready."""
-    fix = "give --clip FILE --clip-label NAME: a video that the model knows, and its label"
+    fix = "give --clip FILE --clip-label NAME: a video that the model knows, and its label; or --like DIR"
     if (clip is None) != (label is None):
         raise ImportRefused("one of --clip and --clip-label is given, expected both or none", fix=fix)
     if clip is None:
-        demo = _needed(like, "clip", "--clip FILE --clip-label NAME, or --like DIR").demo
+        demo = _needed(like, "clip", fix).demo
         clip, label = like.folder / demo.clip, demo.label
     if not clip.is_file():
         raise ImportRefused(f"{clip} is no file", fix=fix)
@@ -249,7 +265,7 @@ def _copied(like: Bundle, name: str, table: str, *files: str) -> Part:
     return Part({table: getattr(like, table).model_dump()}, write, (f"{name}: from the bundle {like.name}",))
 
 
-def _needed(like: Bundle | None, what: str, option: str) -> Bundle:
+def _needed(like: Bundle | None, what: str, fix: str) -> Bundle:
     if like is None:
-        raise ImportRefused(f"no {what} is given", fix=f"give {option}")
+        raise ImportRefused(f"no {what} is given", fix=fix)
     return like

@@ -44,7 +44,6 @@ class Recogniser:
         transforms: the `normalise.transforms` tables.
         state: parameter name to tensor.
         notes: what was chosen or left out, one line each.
-        img_shape: PreNormalize2D's own img_shape, when the config gives it one.
     """
 
     model: dict
@@ -52,7 +51,6 @@ class Recogniser:
     transforms: list[dict]
     state: dict[str, torch.Tensor]
     notes: tuple[str, ...]
-    img_shape: tuple[int, ...] | None
 
 
 def read_recogniser(config: Path, checkpoint: Path, labels: tuple[str, ...]) -> Recogniser:
@@ -73,7 +71,6 @@ def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recog
     check_state(_built(lambda: build_model(model), "the model"), state, checkpoint)
     for transform in transforms:
         _built(lambda table=transform: registries().TRANSFORMS.build(dict(table)), transform["type"])
-    shape = next((step.get("img_shape") for step in transforms if step["type"] == "PreNormalize2D"), None)
     neck = _layout(model["backbone"]) == "openpose"
     return Recogniser(
         model=model,
@@ -81,7 +78,6 @@ def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recog
         transforms=transforms,
         state=state,
         notes=(*notes, _NECK) if neck else notes,
-        img_shape=None if shape is None else tuple(shape),
     )
 
 
