@@ -158,6 +158,8 @@ def _summary(answer: dict) -> str:
     lines = [f"{prediction['label']}  {prediction['scores'][prediction['index']]['score']:.4f}", ""]
     lines += [f"  {entry['label']:<16} {entry['score']:.4f}" for entry in ranked]
     lines += ["", f"frames: {frames['total']}, kept after trimming: {frames['kept']}"]
+    if (model := answer["persons"]["model"]) > 1:
+        lines.append(f"persons: {answer['persons']['used']} of the up to {model} that the model takes")
     lines += _missing_lines(missing)
     lines += [f"warning: {entry['message']} [{entry['code']}]" for entry in answer["warnings"]]
     return "\n".join(lines)

@@ -20,20 +20,20 @@ import numpy as np
 from .tables import Follow
 
 
-def follow(frames: Iterable[np.ndarray], rule: Follow) -> Iterator[tuple[np.ndarray | None, int]]:
-    """The followed person of each frame of one video, and how many persons the frame holds.
+def follow(frames: Iterable[np.ndarray], rule: Follow) -> Iterator[np.ndarray | None]:
+    """The followed person of each frame of one video.
 
     Args:
         frames: for each frame its persons, as a pose engine gives them.
 
     Returns:
-        float64 (17, 3), or None when there is nobody; and the number of persons.
+        float64 (17, 3), or None when there is nobody.
     """
     last = None
     for persons in frames:
         person = choose(persons, rule, last)
         last = last if person is None else person
-        yield person, len(persons)
+        yield person
 
 
 def choose(persons: np.ndarray, rule: Follow, last: np.ndarray | None) -> np.ndarray | None:

@@ -75,6 +75,7 @@ class PipelineResult:
                 ],
             },
             "frames": self._frames(),
+            "persons": {"used": 1, "model": self.records[Normalise.name].inputs.shape[1]},
             "frame_size": _plain(self.skeleton.frame_size),
             "crop": _plain(self.skeleton.crop),
             "missing_joints": missing_joints(self.skeleton),

@@ -95,6 +95,23 @@ class Notice:
 
 
 @dataclass(frozen=True)
+class Company:
+    """Who else was in the video beside the followed person; see company.py.
+
+    Attributes:
+        most: plausible persons, at most, in one frame.
+        several: boolean (frames,): more than one plausible person.
+        mixed: boolean (frames,): joints of two people may be mixed.
+        changed: boolean (frames,): the followed person may be another than in the frame before.
+    """
+
+    most: int
+    several: np.ndarray
+    mixed: np.ndarray
+    changed: np.ndarray
+
+
+@dataclass(frozen=True)
 class Skeleton:
     """One person's joints over time.
 
@@ -104,7 +121,7 @@ class Skeleton:
         frame_size: size of the full frame; None when only a CSV is known.
         crop: the region that was looked at; None when only a CSV is known.
         first_frame: index, in what was recorded, of the first frame held here.
-        several_persons: frames in which more than one person was found; None when only a CSV is known.
+        company: who else was there, of all frames that were recorded; None when only a CSV is known.
         notices: what was found on the way here that the answer should say.
     """
 
@@ -112,12 +129,17 @@ class Skeleton:
     frame_size: Size | None = None
     crop: Box | None = None
     first_frame: int = 0
-    several_persons: int | None = None
+    company: Company | None = None
     notices: tuple[Notice, ...] = ()
 
     @property
     def frame_count(self) -> int:
         return len(self.keypoints)
+
+    @property
+    def several_persons(self) -> int | None:
+        """Frames, of all that were recorded, with more than one plausible person; None when only a CSV is known."""
+        return None if self.company is None else int(self.company.several.sum())
 
     @property
     def missing(self) -> np.ndarray:

@@ -19,7 +19,7 @@ from poseparity.errors import BundleError
 from poseparity.openpose.coco import CocoNetwork, convolutions
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box, CroppedVideo, VideoFile
-from poseparity.stages.decode import Decode
+from poseparity.stages.decode import Decode, frames
 from poseparity.stages.pose import Pose
 from tests.integration.caffe_files import as_state, random_layers
 
@@ -90,6 +90,62 @@ def test_the_stage_follows_whom_the_bundle_says(demo_bundle, two_figures, rule, 
 
 def test_frames_with_several_persons_are_counted(demo_bundle, two_figures):
     assert pose_stage(demo_bundle)(two_figures).several_persons == 2
+
+
+def whole(path: Path) -> CroppedVideo:
+    """A video whose crop is the frame."""
+    video = Decode(max_frames=1000, max_pixels=10**7)(VideoFile(path))
+    return CroppedVideo(video, Box(0, 0, video.size.width, video.size.height))
+
+
+def test_what_the_engine_makes_of_one_figure_is_one_person(demo_bundle, pictures, tmp_path):
+    """A figure, and a pair of legs beside it: a "person" of the network's, and none."""
+    canvas = standing(pictures[0], LARGE)
+    scene = np.hstack([canvas, np.full_like(canvas, 128)])
+    legs = slice(200, 300)
+    scene[legs, canvas.shape[1] :] = canvas[legs]
+    stage = pose_stage(demo_bundle)
+    cropped = whole(write_video(tmp_path / "legs.avi", [scene] * 3))
+    found = [len(persons) for persons in stage.engine.persons(frame for _, frame in frames(cropped.video))]
+    assert min(found) > 1, "this is a test where the engine finds something beside the figure"
+    skeleton = stage(cropped)
+    assert (skeleton.several_persons, skeleton.notices) == (0, ())
+
+
+def test_two_figures_side_by_side_are_told_with_what_that_does(demo_bundle, pictures, tmp_path):
+    pair = np.hstack([standing(pictures[0], SMALL), standing(pictures[0], LARGE)])
+    swapped = np.hstack([standing(pictures[0], LARGE), standing(pictures[0], SMALL)])
+    parameters = demo_bundle.pose.model_copy(update={"follow": "largest"})
+    stage = pose_stage(demo_bundle.model_copy(update={"pose": parameters}))
+    skeleton = stage(whole(write_video(tmp_path / "pair.avi", [pair, pair, swapped, swapped])))
+    assert skeleton.several_persons == 4
+    assert [notice.code for notice in skeleton.notices] == ["several-persons", "one-person", "identity-change"]
+    assert "2 persons in 4 of 4 frames; the skeleton follows one by [pose] follow = largest" in str(skeleton.notices)
+    assert "it changes in frame 2; [pose] follow = largest" in skeleton.notices[-1].message
+
+
+def test_a_model_of_one_person_is_not_said_to_lack_one(demo_bundle, two_figures):
+    transforms = tuple(
+        {**step, "num_person": 1} if step["type"] == "FormatGCNInput" else step
+        for step in demo_bundle.normalise.transforms
+    )
+    normalise = demo_bundle.normalise.model_copy(update={"transforms": transforms})
+    skeleton = pose_stage(demo_bundle.model_copy(update={"normalise": normalise}))(two_figures)
+    assert [notice.code for notice in skeleton.notices if notice.code != "identity-change"] == ["several-persons"]
+
+
+def test_one_real_person_is_one_and_two_are_two(demo_bundle, real_data):
+    """The network knows rendered figures: of real people it also finds parts, and a face in a clock on the wall.
+
+    It used to be all 103 frames of the one who drinks, and all 72 of the two who embrace.
+    """
+    stage = pose_stage(demo_bundle)
+    drinking = stage(whole(real_data / "video/ntu_S001C001P001R001A001_rgb.avi"))
+    assert drinking.several_persons == 0
+    assert "several-persons" not in [notice.code for notice in drinking.notices]
+    embracing = stage(whole(real_data / "video/demo_skeleton.mp4"))
+    assert 30 <= embracing.several_persons <= 72
+    assert embracing.company.mixed[40:].mean() > 0.5, "from there on they stand in each other's arms"
 
 
 def test_every_video_is_followed_from_its_own_beginning(demo_bundle, two_figures):

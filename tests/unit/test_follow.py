@@ -24,7 +24,7 @@ def decoded(*figures: np.ndarray, strengths: tuple[float, ...] | None = None, wi
 
 def followed(frames: list[np.ndarray], rule: Follow) -> list[float | None]:
     """x of the followed person's nose in every frame."""
-    return [None if person is None else round(person[Coco17.NOSE, 0]) for person, _ in follow(frames, rule)]
+    return [None if person is None else round(person[Coco17.NOSE, 0]) for person in follow(frames, rule)]
 
 
 def near(places: list[float | None], expected: list[float | None]) -> bool:
@@ -42,10 +42,6 @@ NOBODY = decoded()
 
 def test_every_frame_used_here_holds_what_it_says():
     assert [len(frame) for frame in (LEFT_LARGE, RIGHT_LARGE, RIGHT_CLEAR, LEFT_CLEAR, NOBODY)] == [2, 2, 2, 2, 0]
-
-
-def test_the_persons_of_every_frame_are_counted():
-    assert [count for _, count in follow([LEFT_LARGE, NOBODY, LEFT_LARGE[:1]], "largest")] == [2, 0, 1]
 
 
 def test_the_score_is_the_default_and_the_order_of_decoding():

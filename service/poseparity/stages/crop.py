@@ -73,7 +73,7 @@ class TwoPass(Observed):
         followed = follow(self.engine.persons(pictures, observe), self._follow)
         return _cropped(
             video,
-            [_points(person) for person, _ in followed],
+            [_points(person) for person in followed],
             self._parameters.padding,
             nobody="the pose engine found nobody in the whole frames of the first pass",
         )

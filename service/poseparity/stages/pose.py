@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ..bundle import Bundle
+from ..company import company_of, notices_of
 from ..engines.base import PoseEngine
 from ..follow import follow
 from ..keypoints import Coco17
@@ -19,7 +20,8 @@ from .decode import frames
 class Pose(Observed):
     """Run the pose engine on each frame's crop, keep the person whom the bundle follows, move it to the full frame.
 
-    Reads: CroppedVideo. Adds: the skeleton, COCO-17, pixels of the full frame; a missing joint is 0, 0, 0.
+    Reads: CroppedVideo. Adds: the skeleton, COCO-17, pixels of the full frame; a missing joint is 0, 0, 0; who else was
+    there, and what an answer should say of it.
     Raises: NoPersonFound when no frame has a single joint. What the engine raises.
     """
 
@@ -27,24 +29,38 @@ class Pose(Observed):
 
     def __init__(self, bundle: Bundle, engine: PoseEngine) -> None:
         self._follow = bundle.pose.follow
+        self._model_persons = _persons_of_model(bundle)
         self.engine = engine
         self.observed = engine.observed
 
     def __call__(self, cropped: CroppedVideo, observe: Observe = unobserved) -> Skeleton:
         box, video = cropped.crop, cropped.video
-        keypoints, several = np.zeros((video.frame_count, len(Coco17), 3)), 0
-        followed = follow(self.engine.persons(_crops(cropped), observe), self._follow)
-        for index, (person, count) in zip(range(video.frame_count), followed, strict=True):
-            several += count > 1
+        # A few joints a frame: what is large, the frames, passes by one at a time.
+        persons = list(self.engine.persons(_crops(cropped), observe))
+        keypoints = np.zeros((video.frame_count, len(Coco17), 3))
+        for index, person in zip(range(video.frame_count), follow(persons, self._follow), strict=True):
             if person is not None:
                 keypoints[index] = person
         if not keypoints.any():
             raise no_person("the pose engine found no joint in any frame", **_counts(cropped))
-        return Skeleton(_moved(keypoints, box.x, box.y), frame_size=video.size, crop=box, several_persons=several)
+        company = company_of(keypoints, persons)
+        return Skeleton(
+            _moved(keypoints, box.x, box.y),
+            frame_size=video.size,
+            crop=box,
+            company=company,
+            notices=notices_of(company, self._follow, self._model_persons),
+        )
 
     def describe(self) -> dict:
         """What the engine says of itself; see observe.Described."""
         return self.engine.describe()
+
+
+def _persons_of_model(bundle: Bundle) -> int:
+    """How many persons' skeletons the recogniser takes; 2 is MMAction2's own default."""
+    counts = [step.get("num_person", 2) for step in bundle.normalise.transforms if step.get("type") == "FormatGCNInput"]
+    return max(counts, default=1)
 
 
 def _crops(cropped: CroppedVideo) -> Iterator[np.ndarray]:

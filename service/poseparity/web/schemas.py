@@ -101,8 +101,13 @@ class Frames(_Reply):
     )
     with_person: int | None = Field(None, description="Of those, frames with a person.")
     several_persons: int | None = Field(
-        None, description="Frames with more than one person, of whom one is followed; of a video only."
+        None, description="Frames with more than one plausible person, of whom one is followed; of a video only."
     )
+
+
+class Persons(_Reply):
+    used: int = Field(description="Persons whose skeletons the model was given.")
+    model: int = Field(description="Persons whose skeletons the model takes.")
 
 
 class SizeBody(_Reply):
@@ -155,6 +160,7 @@ class PredictionReply(_Reply):
     bundle: BundleIdentity
     prediction: PredictionBody
     frames: Frames
+    persons: Persons
     frame_size: SizeBody | None
     crop: BoxBody | None
     missing_joints: MissingJoints = Field(description="Joints that were 0,0,0 before interpolation.")
