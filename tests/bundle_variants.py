@@ -23,7 +23,9 @@ CROPS: dict[str, dict[str, Any]] = {
 RANDOM_WEIGHTS = {"confidence": 1e-5, "image_size": 160}
 
 
-def variant(demo: Bundle, folder: Path, *, weights: dict[str, dict] | None = None, **tables: dict[str, Any]) -> Bundle:
+def variant(
+    demo: Bundle, folder: Path, /, *, weights: dict[str, dict] | None = None, **tables: dict[str, Any]
+) -> Bundle:
     """Write the demo bundle into `folder`, with these tables in the place of its own, and load it.
 
     Args:

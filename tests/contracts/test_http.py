@@ -19,11 +19,11 @@ from gunicorn.http.unreader import SocketUnreader
 
 from poseparity.errors import CapacityError, NoPersonFound
 from poseparity.quality import LISTED_STRETCHES, missing_joints
-from poseparity.records import Prediction, Skeleton
+from poseparity.records import Notice, Prediction, Skeleton
 from poseparity.settings import Settings
 from poseparity.web import create_app
 from poseparity.web.legacy import legacy_reply
-from poseparity.web.schemas import LegacyReply
+from poseparity.web.schemas import LegacyReply, LegacyRequest
 
 # Routes are fixed names: existing clients and the documentation rely on them.
 ROUTES = {
@@ -277,30 +277,78 @@ def test_an_unexpected_error_is_logged_with_its_traceback_and_hides_its_words(ap
     assert any(record.exc_info and record.exc_info[0] is ZeroDivisionError for record in caplog.records)
 
 
-def test_the_legacy_answer_of_a_two_class_bundle_is_a_boolean():
+def test_the_legacy_answer_of_a_two_class_bundle_holds_a_boolean_and_the_name():
     prediction = Prediction(labels=("false", "true"), scores=np.array([0.25, 0.75], dtype=np.float32))
-    reply = legacy_reply(prediction)
+    reply = legacy_reply(prediction, [Notice("a-code", "words")])
     assert reply == {
         "message": "OK",
         "result": {"num_samples": 1, "predictions": [True]},
         "parsed": {
+            "status": "ok",
+            "orig_pred_index": 1,
             "pred_index": 1,
-            "prediction": True,
+            "prediction": "true",
+            "raw_probs": [0.25, 0.75],
             "probs": [0.25, 0.75],
+            "binary_probs": [0.25, 0.75],
             "confidence": 0.75,
+            "reduced_confidence": 0.75,
             "topk": [{"index": 1, "label": "true", "prob": 0.75}, {"index": 0, "label": "false", "prob": 0.25}],
         },
+        "warnings": [{"code": "a-code", "message": "words"}],
     }
     assert LegacyReply.model_validate(reply).model_dump(mode="json") == reply
-    other = Prediction(labels=("false", "true"), scores=np.array([0.75, 0.25], dtype=np.float32))
-    assert legacy_reply(other)["result"]["predictions"] == [False]
+    other = legacy_reply(Prediction(labels=("false", "true"), scores=np.array([0.75, 0.25], dtype=np.float32)))
+    assert other["result"]["predictions"] == [False] and other["parsed"]["prediction"] == "false"
+    assert other["parsed"]["binary_probs"] == [0.75, 0.25] and other["warnings"] == []
 
 
 def test_the_legacy_answer_of_more_classes_is_a_name():
     prediction = Prediction(labels=tuple("abcdef"), scores=np.array([0.1, 0.3, 0.2, 0.1, 0.2, 0.1], dtype=np.float32))
     reply = legacy_reply(prediction)
-    assert reply["result"]["predictions"] == ["b"]
+    assert reply["result"]["predictions"] == ["b"] and reply["parsed"]["prediction"] == "b"
+    assert "binary_probs" not in reply["parsed"]
     assert [rank["label"] for rank in reply["parsed"]["topk"]] == ["b", "c", "e", "a", "d"]
+
+
+NO_FRAME_SIZES = [
+    *["", "640", "640x", "x480", "0x480", "640x480x3", "-640x480", "640.5x480", "1000000x1", "9" * 5000 + "x1"],
+    *["\u0666\u0664\u0660x480", 5, True, 640.5, 1e400, {}, {"width": 640}, {"width": 640, "height": None}],
+    *[[640], [640, 0], [640, 480.5], [640, "480"], [True, 480], [640, 480, 3]],
+    *[[100_001, 480], [[640], 480], [10**400, 1], {"width": 640, "height": 480, "depth": 3}],
+]
+
+
+@pytest.mark.parametrize("sent", NO_FRAME_SIZES)
+def test_a_frame_size_of_the_legacy_route_that_is_none(client, sent):
+    response = client.post("/mmaction_stgcn_test", json={"csv_base64": "YQ==", "frame_size": sent})
+    error = error_of(response, 400, "invalid-request")
+    assert error["message"].startswith("the field 'frame_size' is ")
+    assert '"1920x1080", [1920, 1080] or {"width": 1920, "height": 1080}' in error["message"]
+    assert "Value error" not in error["message"] and len(error["message"]) < 220
+
+
+FRAME_SIZES = ["640x480", " 640 X 480 ", [640, 480], [640.0, 480.0], {"width": 640, "height": 480.0}]
+
+
+@pytest.mark.parametrize("sent", FRAME_SIZES)
+def test_the_forms_of_a_frame_size_of_the_legacy_route(sent):
+    assert LegacyRequest(csv_base64="", frame_size=sent).frame_size == (640, 480)
+    assert LegacyRequest(csv_base64="", frame_size=None, crop_bbox=None).frame_size is None
+
+
+def test_openapi_describes_the_legacy_route(openapi):
+    schemas = openapi["components"]["schemas"]
+    request = schemas["LegacyRequest"]
+    assert set(request["properties"]) == {"csv_base64", "crop_bbox", "frame_size"}
+    assert request["required"] == ["csv_base64"] and request["additionalProperties"] is True
+    kinds = {each.get("type", each.get("$ref")) for each in request["properties"]["frame_size"]["anyOf"]}
+    assert kinds == {"string", "array", "#/components/schemas/SizeBody", "null"}
+    parsed = schemas["LegacyParsed"]["properties"]
+    prediction = Prediction(labels=("a", "b"), scores=np.array([0.25, 0.75], dtype=np.float32))
+    assert set(parsed) == set(legacy_reply(prediction)["parsed"])
+    assert set(schemas["LegacyReply"]["properties"]) == set(legacy_reply(prediction))
+    assert all("description" in parsed[name] for name in set(parsed) - {"status"})
 
 
 @pytest.mark.parametrize("sent, kept", [("abc-1.2_3", True), ("a" * 64, True), ("a" * 65, False), ("a b", False)])

@@ -52,15 +52,36 @@ def _shifted(index: bytes, distance: int) -> bytes:
     return bytes(result)
 
 
-EIGHTEEN_JOINTS = csv_of(*[ROW + ",1,1,1"] * 3, header=(*HEADER, "Neck_x", "Neck_y", "Neck_c"))
 BOM = b"\xef\xbb\xbf"
 # What was sent, under which name; the status, the code and a word of the message.
 BAD_CSVS = {
     "empty": ("skeleton.csv", b"", 400, "empty-file", "empty"),
     "text-with-commas-named-mp4": ("a.mp4", b"dear client, these are notes\n" * 99, 400, "bad-csv-header", "header"),
     "missing-columns": ("a.csv", csv_of(*[ROW] * 3, header=HEADER[:-3]), 400, "bad-csv-header", "'RAnkle_x'"),
-    "18-joints": ("a.csv", EIGHTEEN_JOINTS, 400, "bad-csv-header", "'Neck_x'"),
-    "nan": ("a.csv", csv_of(ROW, ROW.replace("1.5", "nan", 1)), 400, "bad-csv", "'nan'"),
+    "repeated-column": (
+        "a.csv",
+        csv_of(*[ROW + ",1"] * 3, header=(*HEADER, "LEye_x")),
+        400,
+        "bad-csv-header",
+        "'LEye_x'",
+    ),
+    "infinite": ("a.csv", csv_of(ROW, ROW.replace("1.5", "inf", 1)), 400, "bad-csv", "'inf'"),
+    "decimal-comma": (
+        "a.csv",
+        csv_of(ROW, ROW).replace(b",", b";").replace(b".", b","),
+        400,
+        "bad-csv",
+        "have a point",
+    ),
+    "utf-16": ("a.csv", csv_of(ROW, ROW).decode().encode("utf-16"), 400, "bad-csv", "UTF-16"),
+    "utf-16-unmarked": ("a.csv", csv_of(ROW, ROW).decode().encode("utf-16-le"), 400, "bad-csv", "UTF-16"),
+    "normalised": (
+        "a.csv",
+        csv_of(",".join(["0.3"] * 51), ",".join(["0.4"] * 51)),
+        400,
+        "coordinates-normalised",
+        "pixels",
+    ),
     "text-in-a-number": ("a.csv", csv_of(ROW, ROW.replace("1.5", "left", 1)), 400, "bad-csv", "'left'"),
     "huge-value": ("a.csv", csv_of(ROW, ROW.replace("1.5", "9e5", 1)), 400, "bad-csv", "'9e5'"),
     "over-float16": ("a.csv", csv_of(ROW, ROW.replace("1.5", "-65504.5", 1)), 400, "bad-csv", "'-65504.5'"),
@@ -97,6 +118,32 @@ def legacy(server, content: bytes, **fields):
 def test_bad_files_are_refused(server, sent):
     name, content, status, code, words = sent
     assert words in error_of(server.predict(name, content), status, code)["message"]
+
+
+EIGHTEEN_JOINTS = csv_of(*[ROW + ",1,1,1"] * 3, header=(*HEADER, "Neck_x", "Neck_y", "Neck_c"))
+TAKEN = {
+    "tabs": (csv_of(ROW, ROW).replace(b",", b"\t"), []),
+    "semicolons": (csv_of(ROW, ROW).replace(b",", b";"), []),
+    "18-joints": (EIGHTEEN_JOINTS, ["extra-columns"]),
+    "nan": (csv_of(ROW, ROW.replace("1.5", "nan", 1)), ["blank-cells"]),
+    "blank": (csv_of(ROW, ROW.replace("1.5", "", 3)), ["blank-cells"]),
+    "minus-one": (csv_of(ROW, ROW.replace("1.5,1.5,1.5", "-1,-1,0", 1)), ["zero-confidence"]),
+}
+
+
+@pytest.mark.parametrize("sent", TAKEN.values(), ids=TAKEN.keys())
+def test_what_one_can_make_sense_of_is_taken_and_told_on_both_routes(server, sent):
+    content, told = sent
+    for response in (server.predict("clip.mp4", content), legacy(server, content)):
+        assert response.status_code == 200, response.text
+        # All joints of these rows are at one place, which is told of as well.
+        assert [each["code"] for each in response.json()["warnings"]] == [*told, "constant-position"]
+
+
+def test_what_a_refused_csv_was_taken_for_is_told_with_the_refusal(server):
+    content = csv_of(*[ROW] * 20, *["," * 50] * 20)
+    error = error_of(legacy(server, content), 422, "too-many-missing-joints")
+    assert [each["code"] for each in error["details"]["warnings"]] == ["blank-cells", "constant-position"]
 
 
 def test_a_lone_byte_order_mark_is_empty(server):

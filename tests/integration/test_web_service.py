@@ -123,12 +123,15 @@ def old_client(url: str, content: bytes, **fields: object) -> requests.Response:
 
 
 def assert_legacy(reply: dict, labels: tuple[str, ...]) -> None:
-    assert set(reply) == {"message", "result", "parsed"}
+    assert set(reply) == {"message", "result", "parsed", "warnings"}
     assert reply["message"] == "OK"
     assert set(reply["result"]) == {"num_samples", "predictions"}
     assert reply["result"]["num_samples"] == 1
     parsed = reply["parsed"]
-    assert set(parsed) == {"pred_index", "prediction", "probs", "confidence", "topk"}
+    assert set(parsed) == {
+        *("status", "orig_pred_index", "pred_index", "prediction", "raw_probs", "probs", "confidence"),
+        *("reduced_confidence", "topk"),
+    }
     assert reply["result"]["predictions"] == [parsed["prediction"]] == [labels[parsed["pred_index"]]]
     assert len(parsed["probs"]) == len(labels)
     assert parsed["confidence"] == max(parsed["probs"]) == parsed["topk"][0]["prob"]
@@ -140,15 +143,17 @@ def test_the_legacy_route_answers_an_old_client(server, answer, demo_bundle):
     assert response.status_code == 200, response.text
     assert_legacy(response.json(), demo_bundle.labels.names)
     assert np.array(response.json()["parsed"]["probs"], dtype=np.float32).tobytes() == scores_of(answer)
+    assert [warning["code"] for warning in response.json()["warnings"]] == ["unknown-keys"]
 
 
 def test_the_legacy_route_answers_an_old_client_with_a_real_swing(server, real_data, pipeline, demo_bundle):
     content = (real_data / "golf/skeleton2d.csv").read_bytes()
-    response = old_client(server.url, content)
+    response = old_client(server.url, content, crop_bbox=None, frame_size=None)
     assert response.status_code == 200, response.text
     assert_legacy(response.json(), demo_bundle.labels.names)
     expected = pipeline.run_csv(content).prediction.scores
     assert np.array(response.json()["parsed"]["probs"], dtype=np.float32).tobytes() == expected.tobytes()
+    assert response.json()["warnings"] == []
 
 
 @pytest.mark.parametrize(
@@ -161,6 +166,7 @@ def test_the_legacy_route_answers_an_old_client_with_a_real_swing(server, real_d
         ({"csv_base64": base64.b64encode(b"a,b\n1,2\n").decode()}, "bad-csv-header"),
         ({"csv_base64": "YQ==", "crop_bbox": [1, 2, 3]}, "invalid-request"),
         ({"csv_base64": "YQ==", "crop_bbox": [1, 2, 0, 3]}, "invalid-request"),
+        ({"csv_base64": "YQ==", "frame_size": "1920"}, "invalid-request"),
     ],
 )
 def test_the_legacy_route_refuses(server, body, code):

@@ -18,6 +18,7 @@ from ..records import NormalisedClips, Skeleton
 from ._mmaction2 import registries
 
 _CHANNELS_XY = 2
+_FRAME_SIZE_OPTIONS = "--frame-size WIDTHxHEIGHT, frame_size in a request, or frame_size under [input] in bundle.toml"
 # Nothing but the defaults of the table; its transforms have no part in an annotation.
 INFERENCE_SKELETON = NormaliseParameters(reference="frame", transforms=({},))
 
@@ -76,7 +77,7 @@ def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[
     if parameters.reference == "crop":
         crop = _known(skeleton.crop, "crop", "--crop X,Y,WIDTH,HEIGHT, or crop_bbox in a request")
         return (crop.x, crop.y, crop.width, crop.height)
-    size = _known(skeleton.frame_size, "frame size", "--frame-size WIDTHxHEIGHT, or frame_size in a request")
+    size = _known(skeleton.frame_size, "frame size", _FRAME_SIZE_OPTIONS)
     return (0, 0, size.width, size.height)
 
 

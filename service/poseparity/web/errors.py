@@ -61,7 +61,7 @@ def _problem(found: dict) -> str:
         return f"the field {field!r} is missing"
     if not field:
         return "the request's body is not a JSON object"
-    return f"the field {field!r} is {str(found['input'])[:SHOWN]!r}: {found['msg']}"
+    return f"the field {field!r} is {str(found['input'])[:SHOWN]!r}: {found['msg'].removeprefix('Value error, ')}"
 
 
 def _answer(error: PoseParityError) -> Response:

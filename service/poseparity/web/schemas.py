@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from flask_openapi3 import FileStorage
@@ -16,6 +17,7 @@ _AS_SENT = BeforeValidator(lambda value: value if value is None else str(value))
 # More pixels than any video has, and few enough for every computation with them.
 _Position = Annotated[int, Field(ge=0, le=100_000)]
 _Length = Annotated[int, Field(ge=1, le=100_000)]
+_SIDE = re.compile("[0-9]{1,6}")
 
 
 class _Request(BaseModel):
@@ -174,15 +176,47 @@ class PredictionReply(_Reply):
 # --- legacy ----------------------------------------------------------------------------------------------------------
 
 
-class LegacyRequest(BaseModel):
-    """Keys beside these are ignored: existing clients send some."""
+_FRAME_SIZE_FORMS = 'expected "1920x1080", [1920, 1080] or {"width": 1920, "height": 1080}, whole pixels up to 100000'
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+
+def _frame_size_as_pair(value: Any) -> Any:
+    """The forms of a frame size as [width, height]."""
+    if isinstance(value, str):
+        value = value.lower().split("x")
+        value = [int(side) if _SIDE.fullmatch(side) else None for side in map(str.strip, value)]
+    elif isinstance(value, dict):
+        value = [value["width"], value["height"]] if set(value) == {"width", "height"} else []
+    if value is None or (isinstance(value, list) and len(value) == 2 and all(map(_is_length, value))):
+        return value
+    raise ValueError(_FRAME_SIZE_FORMS)
+
+
+def _is_length(side: Any) -> bool:
+    # JSON has one kind of number: some writers make 1920.0 of 1920.
+    return type(side) in (int, float) and side == side // 1 and 1 <= side <= 100_000
+
+
+class LegacyRequest(BaseModel):
+    """Keys beside these are answered with a warning: existing clients send some."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     csv_base64: str = Field(description="A skeleton CSV, base64.")
     crop_bbox: tuple[_Position, _Position, _Length, _Length] | None = Field(
         None, description="x, y, width, height of the crop that the CSV was made from, pixels."
     )
+    frame_size: Annotated[
+        tuple[_Length, _Length] | None,
+        BeforeValidator(_frame_size_as_pair, json_schema_input_type=str | tuple[_Length, _Length] | SizeBody | None),
+    ] = Field(
+        None,
+        description='The frame that the coordinates belong to: "WIDTHxHEIGHT", [width, height] or an object with both.',
+        examples=["1920x1080"],
+    )
+
+    @property
+    def unknown_keys(self) -> list[str]:
+        return list(self.model_extra)
 
 
 class LegacyResult(_Reply):
@@ -199,10 +233,15 @@ class LegacyRank(_Reply):
 
 
 class LegacyParsed(_Reply):
-    pred_index: int
-    prediction: bool | str = Field(description="The same as result.predictions holds.")
-    probs: list[float] = Field(description="In the order of the model's labels.")
+    status: Literal["ok"] = "ok"
+    orig_pred_index: int = Field(description="The same as pred_index: no bundle reduces its classes to two.")
+    pred_index: int = Field(description="Position of the highest of probs.")
+    prediction: str = Field(description="The class's name, whatever the number of classes.")
+    raw_probs: list[float] = Field(description="The same as probs: the model's scores, before any reduction.")
+    probs: list[float] = Field(description="In the order of the model's labels; exactly the float32 computed.")
+    binary_probs: tuple[float, float] | None = Field(None, description="probs again; of a two-class bundle only.")
     confidence: float = Field(description="The highest of probs.")
+    reduced_confidence: float = Field(description="The same as confidence.")
     topk: list[LegacyRank] = Field(description="At most five classes, the most probable first.")
 
 
@@ -210,6 +249,7 @@ class LegacyReply(_Reply):
     message: Literal["OK"] = "OK"
     result: LegacyResult
     parsed: LegacyParsed
+    warnings: list[Warned] = Field(description="As in /v1/predictions, and keys of the request that are unknown here.")
 
 
 class LegacyHealth(_Reply):
