@@ -18,7 +18,8 @@ from .records import Box, Notice, Skeleton
 
 _OUTSIDE_PX = 1.0  # estimators round, and place a joint on the edge
 _REFUSED_SHARE = 0.5  # of the seen joints: somebody who is cut by the frame has more in it than outside
-_NORMALISED_SHARE = 0.95
+_NORMALISED_SHARE = 0.95  # of the seen joints within -1 and 1
+_NORMALISED_LIMIT = 2.0  # a joint beyond the frame is beyond 1 as well, and a body of so few pixels is none
 _PARTS_AT_ONCE = 3  # wrists meet at a club, hips in a side view; three parts of a body are not at one pixel
 _FACE = (Coco17.NOSE, Coco17.L_EYE, Coco17.R_EYE, Coco17.L_EAR, Coco17.R_EAR)  # small: they may share one
 _COMMONEST = 32  # positions that are looked at: joints of somebody who stands still may be commoner than the one sought
@@ -84,8 +85,8 @@ def _normalised(positions: np.ndarray) -> Iterator[Notice]:
         f"the coordinates look normalised already: {int(within.sum())} of {len(within)} joints are within -1 and 1 "
         f"(x from {low_x:.4g} to {high_x:.4g}, y from {low_y:.4g} to {high_y:.4g}), expected pixels of the full frame"
     )
-    fix = "multiply x by the frame's width and y by its height, or send what the pose estimation wrote"
-    if within.all():
+    fix = "send what the pose estimation wrote, or undo the division by the frame's width and height"
+    if np.abs(positions).max() <= _NORMALISED_LIMIT:
         raise InputError(found, code="coordinates-normalised", fix=fix)
     yield Notice("coordinates-normalised", f"{found}; {fix}")
 

@@ -189,7 +189,23 @@ def test_normalised_coordinates_are_refused(body, reference, low):
     assert "510 of 510 joints are within -1 and 1 (x from" in str(error) and "expected pixels" in str(error)
 
 
-def test_nearly_all_within_are_told(body):
+def test_a_joint_a_little_beyond_the_frame_changes_nothing(body):
     body[..., :2] /= 480
     body[0, 0, :2] = (0.5, 1.02)
+    assert "509 of 510 joints" in str(refused(Skeleton(body)))
+
+
+def test_nearly_all_within_are_told(body):
+    body[..., :2] /= 480
+    body[0, 0, :2] = (0.5, 300)
     assert "509 of 510 joints" in told(Skeleton(body))["coordinates-normalised"]
+
+
+def test_all_joints_at_one_position_are_no_range(body):
+    body[..., :2] = 1
+    assert set(told(Skeleton(body))) == {"constant-position"}
+
+
+def test_a_small_person_in_pixels_is_no_range(body):
+    body[..., :2] = (body[..., :2] - body[..., :2].min(axis=(0, 1))) / 100  # three pixels high
+    assert told(Skeleton(body)) == {}
