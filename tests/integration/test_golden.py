@@ -47,7 +47,7 @@ def test_the_committed_golden_trace_is_replayed_to_the_bit(pipeline):
 def test_it_says_nothing_of_time_machine_and_code(demo_bundle):
     (entry,) = demo_bundle.golden
     trace = read_golden(demo_bundle, entry)
-    assert (trace.created, trace.poseparity, trace.environment, trace.bundle.sha256) == (None,) * 4
+    assert (trace.created, trace.poseparity, trace.environment, trace.bundle.sha256, trace.warnings) == (None,) * 5
     for stage in trace.stages:
         assert stage.seconds is None
         assert "code" not in stage.parameters

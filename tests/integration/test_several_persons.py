@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import subprocess
 import sys
@@ -10,6 +11,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+
+from poseparity.parity import page, trace_report
+from poseparity.parity.drawings import figures_of
+from poseparity.parity.traces import compare_traces
+from poseparity.trace.files import read_trace
+from tests.handmade_traces import side, stage, value
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 FIGURE = slice(95, 345)  # columns of the demo clip's picture that hold its figure
@@ -45,7 +52,9 @@ def pair(demo_clip, tmp_path_factory) -> Path:
 def run(pair, tmp_path_factory) -> Path:
     """The folder with everything that one run writes; text.txt is what it prints."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "text.txt").write_text(poseparity("run", pair, "--csv", folder / "skeleton.csv"))
+    (folder / "text.txt").write_text(
+        poseparity("run", pair, "--csv", folder / "skeleton.csv", "--trace", folder / "trace.json")
+    )
     return folder
 
 
@@ -64,3 +73,24 @@ def test_a_csv_holds_one_person_and_the_answer_says_so(run):
     assert "several_persons" not in answer["frames"]
     assert [warning["code"] for warning in answer["warnings"] if "person" in warning["code"]] == []
     assert "persons: 1 of the up to 2" in poseparity("run", run / "skeleton.csv")
+
+
+def test_a_trace_holds_the_warnings_and_the_page_shows_them(run, demo_bundle, tmp_path):
+    warnings = read_trace(run / "trace.json").warnings
+    assert [warning.code for warning in warnings] == ["several-persons", "one-person", "identity-change"]
+    golden = demo_bundle.folder / demo_bundle.golden[0].trace
+    text = poseparity("compare", golden, run / "trace.json", "--html", tmp_path / "page.html")
+    shown = html.unescape((tmp_path / "page.html").read_text())
+    for warning in warnings:
+        assert f"warning of B: {warning.message[:40]}" in text
+        assert f"<li>{warning.message} " in shown and warning.code in shown
+    assert "warning of A" not in text
+
+
+def test_a_warning_in_a_trace_of_any_origin_becomes_no_markup_and_no_command():
+    evil = {"code": "<b>", "message": "<script>alert(1)</script>\x1b[2J"}
+    a, b = side(stage("x", value("v", 1.0)), warnings=[evil]), side(stage("x", value("v", 2.0)))
+    comparison = compare_traces(a, b)
+    shown = page.render_page(comparison, figures_of(a, b))
+    assert "<script" not in shown and "&lt;script&gt;" in shown and ">none<" in shown
+    assert "\x1b" not in trace_report.render(comparison) and "warning of A: <script>" in trace_report.render(comparison)

@@ -71,11 +71,11 @@ def run_traced(pipeline: Pipeline, name: str, arrays: ArrayFile | None = None) -
 def lasting(trace: Trace) -> Trace:
     """What of a trace is the same whenever, wherever and with whatever release it is recorded.
 
-    The sha256 of bundle.toml is left out because it would hold itself.
+    The sha256 of bundle.toml is left out because it would hold itself, warnings because their wording is a release's.
     """
     stages = [_lasting_stage(stage) for stage in trace.stages]
     bundle = trace.bundle.model_copy(update={"sha256": None})
-    gone = {"created": None, "poseparity": None, "environment": None}
+    gone = {"created": None, "poseparity": None, "environment": None, "warnings": None}
     return trace.model_copy(update={**gone, "bundle": bundle, "stages": stages})
 
 

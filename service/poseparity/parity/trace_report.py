@@ -20,6 +20,7 @@ def render(comparison: Comparison) -> str:
         "",
         *map(_side, "AB", comparison.sides),
         _answers(*comparison.sides),
+        *_warnings(comparison.sides),
         "",
         *_stages(comparison),
         *_causes("likely causes", comparison.causes, _CAUSES),
@@ -46,6 +47,13 @@ def _answers(a: dict, b: dict) -> str:
     largest = max((abs(mine[label] - theirs[label]) for label in mine.keys() & theirs.keys()), default=0.0)
     label = "the same label" if a["answer"]["label"] == b["answer"]["label"] else "ANOTHER LABEL"
     return f"  the answers: {label}, scores differ by up to {largest:.3g}"
+
+
+def _warnings(sides: tuple[dict, dict]) -> Iterator[str]:
+    """What the two answers said that may make their scores wrong."""
+    for name, side in zip("AB", sides, strict=True):
+        for warning in side["answer"]["warnings"]:
+            yield from _indented(f"warning of {name}: ", f"{warning['message']} [{warning['code']}]")
 
 
 def _stages(comparison: Comparison) -> Iterator[str]:

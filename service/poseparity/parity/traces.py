@@ -79,6 +79,7 @@ def _side(side: TraceFile) -> dict:
         "answer": {
             "label": prediction.label,
             "scores": [{"label": score.label, "score": score.score} for score in prediction.scores],
+            "warnings": [{"code": warning.code, "message": warning.message} for warning in trace.warnings or ()],
         },
     }
 

@@ -47,6 +47,11 @@ class TracedPrediction(_Part):
     scores: list[TracedScore]
 
 
+class TracedWarning(_Part):
+    code: str
+    message: str
+
+
 class TracedValue(_Part):
     """One array that a stage made, or that passed through it frame by frame."""
 
@@ -93,6 +98,12 @@ class Trace(_Part):
     input: TracedInput
     environment: dict[str, Any] | None = Field(description="verify_env.py's snapshot; null in a golden trace.")
     prediction: TracedPrediction
+    warnings: list[TracedWarning] | None = Field(
+        None,
+        exclude_if=lambda warnings: warnings is None,
+        description="What may make the scores wrong, as the answer says it; absent in a golden trace and in those of "
+        "releases that did not record it.",
+    )
     stages: list[TracedStage]
     arrays: TracedArrays | None = None
 

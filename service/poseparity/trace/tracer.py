@@ -87,6 +87,7 @@ class Tracer:
             input=vars(source),
             environment=environment,
             prediction=answer["prediction"],
+            warnings=answer["warnings"],
             stages=[self._stage(stage, pipeline, result) for stage in pipeline.stages if stage.name in result.records],
         )
 
