@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -14,9 +16,9 @@ from poseparity.pictures.figure import joint_radius, side_colour
 from poseparity.pictures.overlay import Overlay, write_overlay
 from poseparity.pictures.palette import INK, KEPT, LEFT, MIDDLE, MISSING, MUTED, RIGHT, hexadecimal
 from poseparity.pictures.plot import MOST_COLUMNS, columns_of, draw_plot, write_plot
-from poseparity.pictures.strips import Header, _cut
+from poseparity.pictures.strips import Caption, Header, _cut
 from poseparity.pipeline import PipelineResult
-from poseparity.records import Box, Prediction, Size, Skeleton, Video
+from poseparity.records import Box, Company, Prediction, Size, Skeleton, Video
 from poseparity.stages.decode import Decode
 from poseparity.stages.interpolate import Interpolate, filled
 
@@ -199,6 +201,64 @@ def test_an_overlay_that_cannot_be_encoded_is_told_and_leaves_nothing(result, tm
     with pytest.raises(OutputError, match=f"0 of {FRAMES} frames came out"):
         write_overlay(tmp_path / "out.mp4", result)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- others in the video ---------------------------------------------------------------------------------------------
+
+
+def in_company(result: PipelineResult, **frames: list[int]) -> Overlay:
+    """The overlay of an answer whose video had others in these frames."""
+    marks = {name: np.isin(np.arange(FRAMES), frames.get(name, [])) for name in ("several", "mixed", "changed")}
+    most = 2 if marks["several"].any() else 1
+    return Overlay(replace(result, skeleton=replace(result.skeleton, company=Company(most, **marks))))
+
+
+def grey(result: PipelineResult) -> np.ndarray:
+    return np.full((result.skeleton.frame_size.height, result.skeleton.frame_size.width, 3), GREY, np.uint8)
+
+
+def test_an_overlay_without_others_is_as_it_was(result):
+    alone = Overlay(result)
+    for overlay in (in_company(result), in_company(result, several=[])):
+        assert (overlay.top, overlay.size) == (alone.top, alone.size)
+        np.testing.assert_array_equal(overlay.draw(GAP, grey(result)), alone.draw(GAP, grey(result)))
+
+
+def test_frames_in_which_joints_may_be_mixed_have_a_caption_in_orange_red(result):
+    overlay = in_company(result, several=[2, 4, 6], mixed=[4], changed=[6])
+    alone = Overlay(result)
+    captions = [overlay.draw(index, grey(result))[alone.top : overlay.top] for index in range(FRAMES)]
+    ground = ["red" if close(caption[2, -2], MISSING) else "ink" for caption in captions]
+    assert [index for index, colour in enumerate(ground) if colour == "red"] == [4, 6]
+    written = [bool((caption.min(axis=2) > 200).any()) for caption in captions]
+    assert [index for index, has_text in enumerate(written) if has_text] == [2, 4, 6]
+    assert (captions[4] != captions[6]).any(), "a mixture and another person are told apart"
+
+
+def test_the_picture_lies_below_the_caption(result):
+    overlay = in_company(result, several=[2])
+    drawn = overlay.draw(0, grey(result))
+    assert (drawn[overlay.top + 5, :10] == drawn[overlay.top + 5, 0]).all()
+    x, y = result.filled.keypoints[GAP, Coco17.NOSE, :2].astype(int)
+    assert close(overlay.draw(GAP, grey(result))[y + overlay.top, x], MIDDLE)
+
+
+def test_the_time_line_marks_those_frames(result):
+    overlay = in_company(result, several=[2, 3, 4, 6], mixed=[3, 4], changed=[6])
+    footer = overlay.draw(0, grey(result))[overlay.top + result.skeleton.frame_size.height :]
+    marked = [x for x in range(footer.shape[1]) if any(close(pixel, MISSING) for pixel in footer[:, x])]
+    frames = sorted({x * FRAMES // footer.shape[1] for x in marked})
+    assert {3, 4, 6} <= set(frames) <= {2, 3, 4, 5, 6, 7} and 9 not in frames
+    plain = in_company(result, several=[2, 3]).draw(0, grey(result))[overlay.top + result.skeleton.frame_size.height :]
+    assert not any(close(pixel, MISSING) for pixel in plain.reshape(-1, 3))
+
+
+@pytest.mark.parametrize("size", [(64, 48), (320, 240), (1920, 1080), (1080, 1920)])
+def test_a_caption_fits_into_every_picture(size):
+    mixed = np.ones(3, bool)
+    strip = Caption(*size, Company(2, mixed, mixed, ~mixed)).draw(1)
+    assert strip.shape[1:] == (size[0], 3)
+    assert close(strip[0, -1], MISSING), "room is left at the end"
 
 
 def test_a_limb_between_the_sides_has_the_middles_colour():

@@ -13,7 +13,7 @@ from ..pipeline import PipelineResult
 from ..records import Size
 from ..stages.decode import frames
 from .figure import draw_box, draw_figure
-from .strips import Footer, Header
+from .strips import Caption, Footer, Header
 
 # MPEG-4 Part 2: OpenCV's wheel can write it without a further library, and every desktop player reads it.
 _CODEC = cv2.VideoWriter_fourcc(*"mp4v")
@@ -25,7 +25,8 @@ class Overlay:
 
     The picture keeps its size. Above it a strip names the answer and the frame, below it one shows which frames were
     kept; a frame that was trimmed away is darkened. A joint that was filled in by interpolation is hollow, one that
-    is not known at all is not drawn.
+    is not known at all is not drawn. Where others are in the video, a line below the answer says so in the frames that
+    have them, and orange red on the time line marks those in which joints of two people may be mixed.
 
     Args:
         result: of a video.
@@ -44,8 +45,12 @@ class Overlay:
         self._kept = range(first, first + result.kept.frame_count)
         answer = result.prediction
         self._header = Header(picture.width, picture.height, answer.label, float(answer.scores[answer.index]))
-        self._footer = Footer(picture.width, picture.height, result.skeleton.frame_count, self._kept)
-        self.top = self._header.height
+        company = result.skeleton.company
+        doubtful = company.mixed | company.changed if company else np.zeros(len(self._seen), bool)
+        others = company is not None and (company.several | doubtful).any()
+        self._caption = Caption(picture.width, picture.height, company) if others else None
+        self._footer = Footer(picture.width, picture.height, result.skeleton.frame_count, self._kept, doubtful)
+        self.top = self._header.height + (self._caption.height if self._caption else 0)
         height = self.top + picture.height + self._footer.height
         self.size = Size(picture.width + picture.width % 2, height + height % 2)
 
@@ -57,8 +62,9 @@ class Overlay:
         draw_box(drawn, self._crop)
         draw_figure(drawn, self._filled.keypoints[index, :, :2], seen=self._seen[index], known=known, crop=self._crop)
         counts = (int(self._seen[index].sum()), int((known & ~self._seen[index]).sum()), int((~known).sum()))
-        parts = [self._header.draw(index, len(self._seen), kept, counts), drawn, self._footer.draw(index)]
-        return self._even(np.concatenate(parts))
+        header = self._header.draw(index, len(self._seen), kept, counts)
+        caption = [self._caption.draw(index)] if self._caption else []
+        return self._even(np.concatenate([header, *caption, drawn, self._footer.draw(index)]))
 
     def _even(self, canvas: np.ndarray) -> np.ndarray:
         height, width = canvas.shape[:2]

@@ -10,7 +10,8 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from .palette import FAINT, INK, KEPT, MUTED, PAPER, RGB, bgr
+from ..records import Company
+from .palette import FAINT, INK, KEPT, MISSING, MUTED, PAPER, RGB, bgr
 
 _SEEN, _FILLED = "●", "○"
 
@@ -54,6 +55,35 @@ class Header:
         canvas.text((margin, y), _cut(text, font, room) + end, font=font, fill=colour)
 
 
+class Caption:
+    """One line about others in the frame: orange red where joints of two people may be mixed, empty without others.
+
+    Args:
+        width, height: of the picture, pixels.
+    """
+
+    def __init__(self, width: int, height: int, company: Company) -> None:
+        self._text, self._width, self._company = _text_size(width, height), width, company
+        self.height = self._text + self._text // 2
+
+    def draw(self, index: int) -> np.ndarray:
+        """The strip of frame `index`: uint8 (height, width, 3), BGR."""
+        words, ground = self._words(index)
+        image = Image.new("RGB", (self._width, self.height), ground)
+        font, margin = _font(self._text), self._text // 2
+        text = _cut(words, font, self._width - 2 * margin)
+        ImageDraw.Draw(image).text((margin, self._text // 8), text, font=font, fill=PAPER)
+        return np.asarray(image)[..., ::-1]
+
+    def _words(self, index: int) -> tuple[str, RGB]:
+        company = self._company
+        if company.changed[index]:
+            return "from here on perhaps another person", MISSING
+        if company.mixed[index]:
+            return "joints of two people may be mixed", MISSING
+        return ("several persons, one is followed" if company.several[index] else ""), INK
+
+
 class Footer:
     """The time line: the kept frames in green, the trimmed ones grey, the frame that is shown marked.
 
@@ -61,9 +91,10 @@ class Footer:
         width, height: of the picture, pixels.
         total: number of frames.
         kept: those that were kept.
+        doubtful: boolean (total,): the frames that have an orange red line above.
     """
 
-    def __init__(self, width: int, height: int, total: int, kept: range) -> None:
+    def __init__(self, width: int, height: int, total: int, kept: range, doubtful: np.ndarray) -> None:
         text = _text_size(width, height)
         self._margin, self._total = text // 2, total
         self.height = text + text // 2
@@ -71,6 +102,10 @@ class Footer:
         self._strip = np.full((self.height, width, 3), bgr(INK), np.uint8)
         self._strip[self._bar, self._x(0) : self._x(total)] = bgr(MUTED)
         self._strip[self._bar, self._x(kept.start) : self._x(kept.stop)] = bgr(KEPT)
+        above = slice(self._bar.start - max(2, self.height // 8), self._bar.start)
+        for frame in np.flatnonzero(doubtful).tolist():
+            # A long video has more frames than the strip has pixels: one is a pixel wide at least.
+            self._strip[above, self._x(frame) : max(self._x(frame) + 1, self._x(frame + 1))] = bgr(MISSING)
 
     def draw(self, index: int) -> np.ndarray:
         """The strip of frame `index`: uint8 (height, width, 3), BGR."""
