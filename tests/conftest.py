@@ -85,6 +85,33 @@ def imported_bundle(training_runs, tmp_path_factory, demo_clip, demo_result):
 
 
 @pytest.fixture(scope="session")
+def golf_model(tmp_path_factory):
+    """A model of golf_model.py, trained by MMAction2 in a process of its own."""
+    from tests.golf_model import GolfModel
+
+    folder = tmp_path_factory.mktemp("golf")
+    subprocess.run([sys.executable, "-m", "tests.golf_model", folder], cwd=ROOT, check=True, timeout=300)
+    return GolfModel(folder)
+
+
+@pytest.fixture(scope="session")
+def golf_import(golf_model, tmp_path_factory, demo_clip) -> tuple[Path, str]:
+    """The bundle of that model, imported as a user would, and what the command printed."""
+    output = tmp_path_factory.mktemp("golf_bundle") / "golf"
+    done = subprocess.run(
+        [
+            Path(sys.executable).with_name("poseparity"), "bundle", "import", output, "--name", "golf", "--licence",
+            "CC0-1.0", "--labels", "Ordinary,Professional", "--recogniser-config", golf_model.config,
+            "--recogniser-checkpoint", golf_model.checkpoint, "--training-data", golf_model.annotations,
+            "--like", DEMO_BUNDLE, "--clip", demo_clip, "--clip-label", "Professional",
+        ],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return output, done.stdout
+
+
+@pytest.fixture(scope="session")
 def cuda() -> str:
     """The GPU's name for torch."""
     import torch
