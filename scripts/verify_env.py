@@ -9,10 +9,18 @@ must be equal, which may differ, and what a difference does to results. Exit sta
 
 One file, standard library only, Python >= 3.8, Linux, macOS and Windows, so that it runs inside any environment that is
 to be judged. `poseparity` loads it too; the public names are those in `__all__`. Sections, in order: errors and files,
-machine, packages, pins, imported modules, fingerprint, the project's own files, snapshot, policy, comparison, report,
-command line.
+machine, packages, what runs when Python starts, where modules come from, byte code, variables, pins, imported modules,
+fingerprint, the project's own files, snapshot, policy, comparison, report, command line.
 """
+# ruff: noqa: E402
 from __future__ import annotations
+
+import os
+import sys
+
+SEARCHED = list(sys.path)
+if __name__ == "__main__":  # what takes the place of the modules below is to be described, and not to be run
+    sys.path.sort(key=lambda entry: not entry.startswith(os.__file__.rpartition(os.sep)[0]))
 
 import argparse
 import base64
@@ -22,22 +30,25 @@ import ctypes
 import functools
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import io
+import itertools
 import json
+import marshal
 import operator
-import os
 import platform
 import re
 import shutil
 import site
 import struct
 import subprocess
-import sys
 import sysconfig
 import tempfile
 import textwrap
 import time
+import warnings
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
@@ -48,6 +59,7 @@ try:
     import tomllib
 except ImportError:  # Python < 3.11: read_simple_toml() below reads the part of TOML that parity.toml uses
     tomllib = None
+sys.path[:] = SEARCHED
 
 __all__ = [
     "FORMAT", "VerifyError", "compare_snapshots", "load_policy", "load_snapshot", "main", "overall", "probe_pins",
@@ -133,7 +145,8 @@ ARCHITECTURES = {"amd64": "x86_64", "x64": "x86_64", "arm64": "aarch64"}
 
 def describe_interpreter() -> dict:
     return {"version": platform.python_version(), "implementation": platform.python_implementation(),
-            "cache_tag": sys.implementation.cache_tag, "executable": sys.executable, "prefix": sys.prefix}
+            "cache_tag": sys.implementation.cache_tag, "executable": sys.executable, "prefix": sys.prefix,
+            "optimize": sys.flags.optimize}
 
 
 def parse_os_release(text: str) -> dict[str, str]:
@@ -512,6 +525,367 @@ def startup_files() -> list[Path]:
                for name in ("sitecustomize", "usercustomize") for ending in (".py", "/__init__.py")]
     hooks = {path for entry in sites for path in Path(entry).resolve().glob("*.pth")}
     return sorted(hooks.union(path for path in modules if path.is_file()))
+
+
+# --- where modules come from -----------------------------------------------------------------------------------------
+
+STANDARD, SITE, PROJECT, PROGRAM = "<standard library>", "<site-packages>", "<poseparity>", "<program>"
+CODE_SUFFIXES = tuple(sorted(importlib.machinery.all_suffixes(), key=len, reverse=True))  # ".py", ".pyc", ".so", ...
+HASHED_FILES = 2000  # of one folder: sys.path may hold a home
+
+
+def described(file: Path, root: Path) -> str:
+    """A file's place as a snapshot names it: relative to the environment, the standard library or the checkout."""
+    prefix, standard = Path(sys.prefix), standard_library()
+    named = ((prefix, ""), (prefix.resolve(), ""), (standard, STANDARD + "/"), (root, "<checkout>/"))
+    place = next(((folder, name) for folder, name in named if folder in file.parents), None)
+    return place[1] + file.relative_to(place[0]).as_posix() if place else str(file)
+
+
+def standard_library() -> Path:
+    """The folder of Python's own modules; in an embedded Python it is an archive."""
+    folder = Path(sysconfig.get_path("stdlib"))
+    return folder.resolve() if folder.is_dir() else Path(os.__file__).resolve().parent
+
+
+def kinds_of_folders(root: Path) -> dict[Path, str]:
+    """What the folders are that sys.path holds everywhere, whatever their paths."""
+    base, standard = Path(sys.base_prefix), standard_library()
+    compiled = sysconfig.get_config_var("DESTSHARED") or standard / "lib-dynload"
+    kinds = {
+        PROGRAM: [root, root / "scripts", Path(sys.executable).parent, *folders_of_program()],
+        PROJECT: [root / "service"],
+        SITE: [*site.getsitepackages(), site.getusersitepackages(), *map(sysconfig.get_path, ("purelib", "platlib"))],
+        STANDARD: [standard, standard / "lib-dynload", compiled, sysconfig.get_path("platstdlib"),
+                   *([base, base / "DLLs"] if platform.system() == "Windows" else [])],
+    }
+    return {Path(folder).resolve(): kind for kind, folders in kinds.items() for folder in folders}
+
+
+def folders_of_program() -> list[Path]:
+    """The folder from which the program was started, which Python puts first on sys.path, and Gunicorn its own."""
+    folders = [Path(sysconfig.get_path("scripts"))]
+    if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
+        folders.append(Path(sys.argv[0]).resolve().parent)
+    if sys.path and sys.path[0] in ("", str(Path.cwd())):
+        folders.append(Path.cwd())
+    return folders
+
+
+class Entry(NamedTuple):
+    """A folder or an archive of sys.path, and its kind: None where it is none that every environment has."""
+
+    path: Path
+    kind: str | None
+
+
+def search_path(root: Path) -> list[Entry]:
+    """What is on sys.path and exists, once each; but for this script's folder, which is there for this script alone."""
+    kinds, script = kinds_of_folders(root), Path(__file__).resolve()
+    alone = bool(sys.argv) and Path(sys.argv[0]).resolve() == script and Path(sys.path[0]).resolve() == script.parent
+    paths = dict.fromkeys(Path(entry or ".").resolve() for entry in sys.path[1 if alone else 0:])
+    return [Entry(path, kinds.get(path)) for path in paths if path.exists()]
+
+
+def describe_imports(root: Path) -> dict:
+    """Where modules come from: the search path, what on it is in another's place, and the code of foreign folders.
+
+    A program's own folder comes first on sys.path and is another one for each program, so it is not named; what it
+    holds in another's place is.
+    """
+    entries = search_path(root)
+    named = [entry.kind or described(entry.path, root) for entry in entries if entry.kind not in (PROGRAM, PROJECT)]
+    foreign = [entry.path for entry in entries if entry.kind is None]
+    return {"path": list(dict.fromkeys(named)), "folders": {described(path, root): code_in(path) for path in foreign},
+            "shadowed": describe_shadowed(entries, root), "standard_library": describe_standard_library(root)}
+
+
+def describe_shadowed(entries: list[Entry], root: Path) -> dict[str, str]:
+    """{module: the file that is imported in its place, and its digest}, of Python's own modules, packages, poseparity.
+
+    Looked at is what comes before them, and where the programs of this environment and Gunicorn start.
+    """
+    started = [Path(sys.executable).parent.resolve(), *([root] if (root / "service" / "poseparity").is_dir() else [])]
+    search = [*(Entry(path, PROGRAM) for path in started), *entries]
+    owned, found = owned_modules(entries), {}
+    for index, (folder, kind) in enumerate(search):
+        # A package that brings what a later Python has itself lies behind Python's own, and is in nobody's place.
+        earlier = {entry.kind for entry in search[:index + 1]}
+        later = set().union(*(names for owner, names in owned.items() if owner not in earlier))
+        if kind != STANDARD:
+            found.update({name: file for name, file in modules_in(folder).items() if name in later - set(found)})
+    return {name: f"{described(file, root)} {short_digest(file)}" for name, file in sorted(found.items())}
+
+
+def owned_modules(entries: list[Entry]) -> dict[str, set[str]]:
+    """The names of the modules that Python itself, packages and the project have, as far as they are on sys.path."""
+    owned: dict[str, set[str]] = {}
+    for folder, kind in entries:
+        if kind in (STANDARD, SITE, PROJECT):
+            owned.setdefault(kind, set()).update(modules_in(folder))
+    owned.setdefault(STANDARD, set()).update(sys.builtin_module_names)
+    return owned
+
+
+def short_digest(path: Path) -> str:
+    """12 digits of the digest of a module: a file, a package's folder, or the archive that it is in."""
+    existing = next(each for each in (path, *path.parents) if each.exists())
+    return code_in(existing).split()[-1] if existing.is_dir() else readable_digest(existing)[:12]
+
+
+def modules_in(folder: Path) -> dict[str, Path]:
+    """The modules that a folder or an archive offers to `import`, and where each is; folders without code are none."""
+    if folder.is_file():
+        names = {name.replace("/__init__.", ".", 1): folder / name for name in zip_names(folder)}
+        return {module_name(name): file for name, file in names.items() if "/" not in name and module_name(name)}
+    try:
+        items = sorted(folder.iterdir())
+    except OSError:  # one that may not be read offers nothing to this process either
+        return {}
+    found = {module_name(item.name): item for item in items if module_name(item.name) and item.is_file()}
+    packages = {item.name: item for item in items if item.is_dir() and item.name.isidentifier()
+                and any((item / f"__init__{suffix}").is_file() for suffix in CODE_SUFFIXES)}
+    return {**found, **packages}  # of a package and a module of one name the package is imported
+
+
+def zip_names(path: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return []
+
+
+def module_name(file: str) -> str:
+    """The module that a file's name stands for; "" where it is none, or one of another Python."""
+    suffix = next((each for each in CODE_SUFFIXES if file.endswith(each)), None)
+    name = file[:-len(suffix)] if suffix else ""
+    return name if name.isidentifier() else ""
+
+
+def code_files(folder: Path, skipped: tuple = ("__pycache__",)) -> Iterator[Path]:
+    """The files below a folder that Python could import, in order; none of folders with a name in `skipped`."""
+    for parent, folders, files in os.walk(str(folder)):
+        folders[:] = sorted(name for name in folders if name not in skipped)
+        found = (Path(parent, name) for name in sorted(files) if name.endswith(CODE_SUFFIXES))
+        yield from (file for file in found if os.access(str(file), os.R_OK))
+
+
+def code_in(path: Path) -> str:
+    """How many files of code a folder of sys.path holds, or that it is an archive, and 12 digits of their digest."""
+    if path.is_file():
+        return f"archive {readable_digest(path)[:12]}"
+    files = list(itertools.islice(code_files(path), HASHED_FILES + 1))
+    count = f"{len(files)} files" if len(files) <= HASHED_FILES else f"over {HASHED_FILES} files"
+    return f"{count} {hash_tree(path, files[:HASHED_FILES])['digest'][:12]}"
+
+
+DPKG = Path("/var/lib/dpkg")
+NO_STANDARD_MODULES = ("__pycache__", "site-packages", "dist-packages")
+
+
+def describe_standard_library(root: Path) -> dict[str, str]:
+    """{file: what is wrong with it} of Python's own modules; {} where no dpkg installed them.
+
+    A package's files are in its RECORD; of these only the system knows.
+    """
+    folder, sums = standard_library(), dpkg_sums()
+    if not any(folder in path.parents for path in sums):
+        return {}
+    faults = {file: standard_fault(file, sums) for file in code_files(folder, NO_STANDARD_MODULES)}
+    return {described(file, root): fault for file, fault in faults.items() if fault}
+
+
+def dpkg_sums() -> dict[Path, str]:
+    """The MD5 sums of the files of Debian's packages of Python, configuration included."""
+    lists = (optional_text(path) or "" for path in sorted(DPKG.glob("info/*python3*.md5sums")))
+    installed = (row for text in lists for row in re.findall(r"^(\w{32})  (.+)$", text, re.MULTILINE))
+    configuration = re.findall(r"^ (/etc/python3\S+) (\w{32})$", optional_text(DPKG / "status") or "", re.MULTILINE)
+    return {**{Path("/", path): value for value, path in installed},
+            **{Path(path): value for path, value in configuration}}
+
+
+def standard_fault(file: Path, sums: dict[Path, str]) -> str | None:
+    """What is wrong with a file of the standard library; None: nothing, or nobody may read it or hash so here."""
+    wanted = sums.get(file, sums.get(file.resolve()))
+    if wanted is None:
+        return "not of Debian's packages"
+    try:
+        return None if sha256_file(file, "md5").hexdigest() == wanted else "not Debian's"
+    except (OSError, ValueError):
+        return None
+
+
+def describe_unrecorded(groups: dict[str, list[Distribution]]) -> dict[str, list[str]]:
+    """Files of code in packages' folders that came with no distribution: {folder: files}.
+
+    Python prefers a compiled module and a package's folder to the module of that name that RECORD lists, and takes byte
+    code where there is no source. Folders of sites where some distribution has no RECORD cannot be judged.
+    """
+    found: dict[str, list[str]] = {}
+    everything = [item for group in groups.values() for item in group]
+    for location in dict.fromkeys(item.location for item in everything):
+        here = [item for item in everything if item.location == location]
+        if any(item.rows is None for item in here):
+            continue
+        recorded = {os.path.normpath(row.path) for item in here for row in item.rows}
+        for top in sorted({row.path.split("/")[0] for item in here for row in item.rows if "/" in row.path} - {".."}):
+            files = [file.relative_to(location) for file in code_files(location / top)]
+            extra = [file.as_posix() for file in files if str(file) not in recorded]
+            found.update({top: shortened_list(extra, LISTED_FILES)} if extra else {})
+    return found
+
+
+# --- byte code -------------------------------------------------------------------------------------------------------
+
+UNCHECKED = 1  # the flags of byte code that Python runs without looking at its source; see PEP 552
+CHECKED = 3
+ALWAYS_COMPILED = {"cv2", "mmaction", "mmcv", "mmengine", "numpy", "ultralytics"}  # the Python of the stages, 0.4 s
+MOST_COMPILED = 1_000_000  # bytes of source of what nobody has loaded, the smallest files first: 0.2 s
+
+
+def describe_bytecode(root: Path, loaded: Iterable[str]) -> dict[str, str]:
+    """{file: what is wrong with it} of byte code that Python runs in place of a source and that is not that source's.
+
+    A header cannot tell, as it may name time and size of a source that it was not made from. So sources are compiled
+    again: what is loaded, the project's, the packages above, all that Python would not check, and some of the rest.
+    """
+    own = [root / "service", root / "scripts"]
+    folders = dict.fromkeys([*own, *(Path(entry) for entry in sys.path if entry)])
+    cached = dict(pair for folder in folders for pair in cached_sources(folder))
+    chosen = {source for source, header in cached.items() if flags_of(header) == UNCHECKED
+              or ALWAYS_COMPILED.intersection(source.parts) or set(own).intersection(source.parents)}
+    chosen.update(map(Path, loaded))
+    rest = smallest(set(cached) - chosen, MOST_COMPILED)
+    faults = {source: bytecode_fault(source) for source in (*sorted(chosen), *rest)}
+    return {described(Path(importlib.util.cache_from_source(str(source))), root): fault
+            for source, fault in faults.items() if fault}
+
+
+def smallest(files: Iterable[Path], most: int) -> list[Path]:
+    """As many files as have no more than `most` bytes together, the smallest first."""
+    sizes = sorted((file.stat().st_size, file) for file in files)
+    ends = list(itertools.accumulate(size for size, _ in sizes))
+    return [sizes[index][1] for index in range(len(sizes)) if ends[index] <= most]
+
+
+def cached_sources(folder: Path) -> Iterator[tuple[Path, bytes]]:
+    """The sources below a folder of which this Python has byte code, and its header."""
+    beneath = Path(importlib.util.cache_from_source(str(folder / "x.py"))).parent if sys.pycache_prefix else folder
+    for parent, folders, files in os.walk(str(beneath)):
+        folders.sort()
+        for name in sorted(files):
+            if name.endswith(".pyc") and f".{sys.implementation.cache_tag}" in name:
+                yield from cached_source(Path(parent, name))
+
+
+def cached_source(cached: Path) -> Iterator[tuple[Path, bytes]]:
+    """The source, where there is one, of a file of byte code that this Python would run, and its header."""
+    try:
+        source = Path(importlib.util.source_from_cache(str(cached)))
+        if source.is_file() and importlib.util.cache_from_source(str(source)) == str(cached):
+            with cached.open("rb") as stream:
+                yield source, stream.read(16)
+    except (OSError, ValueError):  # its name is none that Python gives, or nobody may read it, Python neither
+        return
+
+
+def flags_of(header: bytes) -> int:
+    return int.from_bytes(header[4:8], "little")
+
+
+def bytecode_fault(source: Path) -> str | None:
+    """What is wrong with the byte code that Python would run in place of a source file, if it would run any."""
+    try:
+        text, cached = source.read_bytes(), Path(importlib.util.cache_from_source(str(source))).read_bytes()
+    except OSError:
+        return None
+    if not is_run(cached[:16], text, source):
+        return None
+    try:
+        code = marshal.loads(cached[16:])
+    except (EOFError, TypeError, ValueError):
+        return "no byte code"
+    try:
+        return None if code == compile(text, str(source), "exec", dont_inherit=True) else "not what its source gives"
+    except (SyntaxError, ValueError):
+        return "its source cannot be compiled"
+
+
+def is_run(header: bytes, text: bytes, source: Path) -> bool:
+    """Whether Python would run the byte code with that header, and not the source."""
+    if len(header) < 16 or header[:4] != importlib.util.MAGIC_NUMBER:
+        return False
+    if flags_of(header) in (UNCHECKED, CHECKED):
+        return flags_of(header) == UNCHECKED or header[8:] == importlib.util.source_hash(text)
+    made_from = (int(source.stat().st_mtime) & 0xFFFFFFFF).to_bytes(4, "little"), len(text).to_bytes(4, "little")
+    return header[8:] == b"".join(made_from)
+
+
+# --- variables and libraries -----------------------------------------------------------------------------------------
+
+# What the libraries read. No others are recorded: a snapshot is shown to others, and the rest may be secrets.
+VARIABLES = ("ATEN_*", "BLIS_*", "CUBLAS_*", "CUDA_*", "CUDNN_*", "DNNL_*", "DYLD_*", "GLIBC_TUNABLES", "GOMP_*",
+             "GOTO_*", "KMP_*", "LD_AUDIT", "LD_BIND_NOT", "LD_HWCAP_MASK", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_*",
+             "MKL_*", "MMCV_*", "MMENGINE_*", "NNPACK_*", "NPY_*", "NUMEXPR_*", "NUMPY_*", "NVIDIA_TF32_OVERRIDE",
+             "OMP_*", "ONEDNN_*", "OPENBLAS_*", "OPENCV_*", "PYTHON*", "PYTORCH_*", "SCIPY_*", "TBB_*", "TORCH*",
+             "VECLIB_*", "XNNPACK_*", "YOLO_*")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|PRIVATE")
+PLAIN_VALUE = re.compile(r"(?!.*(://|@))[ -~]{0,200}")
+FOLDER_LISTS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+def describe_variables(environ: dict[str, str], pins: Iterable[str]) -> dict[str, str]:
+    """The variables that libraries read, but for the pins, which are described by themselves.
+
+    Of folders in which libraries are looked for only those count that exist: cv2 names some that do not to every child.
+    """
+    chosen = {name: value for name, value in environ.items()
+              if any(fnmatchcase(name, pattern) for pattern in VARIABLES) and not SECRET.search(name)}
+    for name in set(FOLDER_LISTS).intersection(chosen):
+        folders = [entry for entry in chosen[name].split(os.pathsep) if entry and Path(entry).is_dir()]
+        chosen[name] = os.pathsep.join(folders)
+    return {name: shown_value(value) for name, value in sorted(chosen.items())
+            if name not in PROBES and name not in pins and (value or name not in FOLDER_LISTS)}
+
+
+def shown_value(value: str) -> str:
+    """A variable's value; of one that is long or may hold a password, as a URL may, a digest."""
+    digest = hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+    return value if PLAIN_VALUE.fullmatch(value) else f"sha256 {digest[:12]}"
+
+
+def environment_at_start() -> dict[str, str]:
+    """The variables that this process was started with, where the system tells: libraries set some when they load."""
+    try:
+        pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return dict(os.environ)
+    started = dict(os.fsdecode(pair).split("=", 1) for pair in pairs if b"=" in pair)
+    return started or dict(os.environ)
+
+
+# Where a system has its own libraries; their functions that compute are compared by their answers (libm).
+SYSTEM_LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec")
+PRELOADED = Path("/etc/ld.so.preload")
+
+
+def loaded_libraries() -> list[str]:
+    """The shared libraries of this process; none where the system does not tell."""
+    maps = Path("/proc/self/maps")
+    text = maps.read_text(encoding="utf-8", errors="surrogateescape") if maps.is_file() else ""
+    mapped = re.findall(r"^\S+ ..x. \S+ \S+ \d+ +(/.*)$", text, re.MULTILINE)
+    return sorted(set(mapped) - {str(Path(sys.executable).resolve())})
+
+
+def describe_libraries(loaded: Iterable[str], groups: dict[str, list[Distribution]], root: Path) -> dict[str, str]:
+    """Shared libraries that were loaded and came neither with a package, nor with Python, nor with the system."""
+    own = [Path(sys.base_prefix).resolve() / "lib", standard_library(), *map(Path, SYSTEM_LIBRARIES)]
+    recorded = {item.location.resolve() / row.path for group in groups.values() for item in group
+                for row in item.rows or ()}
+    foreign = [path for path in map(Path, loaded) if path not in recorded and not set(own).intersection(path.parents)]
+    preloaded = [PRELOADED] if (optional_text(PRELOADED) or "").strip() else []
+    return {described(path, root): readable_digest(path)[:12] for path in (*preloaded, *foreign) if path.is_file()}
 
 
 # --- pins ------------------------------------------------------------------------------------------------------------
@@ -893,8 +1267,19 @@ def child_main() -> int:
     for name in request["modules"]:
         print(json.dumps({name: describe_module(name)}), file=answers, flush=True)
     print(json.dumps({"pins": probe_pins(request["pins"], environ, request["without"])}), file=answers, flush=True)
+    print(json.dumps({"libraries": loaded_libraries()}), file=answers, flush=True)
+    if "root" in request:
+        warnings.simplefilter("ignore")  # of sources that are compiled
+        bytecode = describe_bytecode(Path(request["root"]), [*request["loaded"], *loaded_sources()])
+        print(json.dumps({"bytecode": bytecode}), file=answers, flush=True)
     print(json.dumps({"fingerprint": take_fingerprint(request["without"])}), file=answers, flush=True)
     return 0
+
+
+def loaded_sources() -> list[str]:
+    """The source files of the modules that this process has imported."""
+    specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
+    return sorted({spec.origin for spec in specs if spec and spec.cached and str(spec.origin).endswith(".py")})
 
 
 def run_child(request: dict, environ: dict[str, str]) -> tuple[list[dict], str | None]:
@@ -922,27 +1307,35 @@ def parse_answers(stdout: str | bytes) -> list[dict]:
 
 
 class Probed(NamedTuple):
-    """What child processes found out: facts by module, by pin, and take_fingerprint()'s."""
+    """What child processes found out: facts by module, by pin, take_fingerprint()'s, and what they loaded."""
 
     modules: dict
     pins: list
     fingerprint: dict
+    libraries: list
+    bytecode: dict
 
 
-def probe_in_child(pins: dict[str, str], environ: dict[str, str]) -> Probed:
-    """Imports MODULES, probes the pins and takes the fingerprint; a module that fails costs only itself."""
+def probe_in_child(pins: dict[str, str], environ: dict[str, str], root: Path) -> Probed:
+    """Imports MODULES, probes the pins, looks at the byte code and takes the fingerprint.
+
+    A module that fails costs only itself.
+    """
     modules: dict[str, dict] = {}
     while True:
         waiting = [name for name in MODULES if name not in modules]
         failed = [name for name, facts in modules.items() if not facts["imported"]]
-        answers, failure = run_child({"modules": waiting, "pins": pins, "without": failed}, environ)
+        request = {"modules": waiting, "pins": pins, "without": failed, "root": str(root), "loaded": loaded_sources()}
+        answers, failure = run_child(request, environ)
         found = {name: facts for answer in answers for name, facts in answer.items()}
         modules.update({name: facts for name, facts in found.items() if name in MODULES})
         broken = next((name for name in waiting if name not in modules), None)
         if broken is None:
             failed_pins = [failed_pin(name, pins[name], environ.get(name), failure) for name in pins]
             ended = {"skipped": f"the process that takes it failed: {failure}"}
-            return Probed(modules, found.get("pins", failed_pins), found.get("fingerprint", ended))
+            unknown = {"all of it": f"not looked at: {failure}"}
+            return Probed(modules, found.get("pins", failed_pins), found.get("fingerprint", ended),
+                          found.get("libraries", []), found.get("bytecode", unknown))
         modules[broken] = failed_module(failure)
 
 
@@ -1268,18 +1661,22 @@ def take_snapshot(root: Path | None = None, *, pins_file: Path | None = None, bu
     that child, for a shell that does not; the snapshot says so. Raises VerifyError where a file named is not usable.
     """
     started = time.monotonic()
-    root = default_root() if root is None else Path(root)
+    root = (default_root() if root is None else Path(root)).resolve()
     pins_path = root / "lockfiles" / "numerics.env" if pins_file is None else Path(pins_file)
     pins = read_pins(pins_path) if pins_file is not None or pins_path.is_file() else None
     environ = {**os.environ, **(pins if apply_pins and pins else {})}
     with ThreadPoolExecutor(1) as background:
-        child = background.submit(probe_in_child, pins or {}, environ)
+        child = background.submit(probe_in_child, pins or {}, environ, root)
         groups = group_by_name(find_distributions())
         snapshot = {**describe_host(), "packages": describe_packages(groups, integrity),
                     "cv2_providers": cv2_providers(groups), "startup": describe_startup(groups),
+                    "imports": {**describe_imports(root), "unrecorded": describe_unrecorded(groups)},
+                    "variables": describe_variables(environment_at_start(), pins or ()),
                     "bundle": describe_bundle(find_bundle(root) if bundle is None else Path(bundle)),
                     "code": describe_code(root), "locks": describe_locks(root)}
         probed = child.result()
+    snapshot["imports"]["bytecode"] = probed.bytecode
+    snapshot["libraries"] = describe_libraries(probed.libraries, groups, root)
     snapshot["modules"] = add_origin(probed.modules, groups)
     snapshot["pins"] = describe_pins(pins_path, pins, probed.pins, apply_pins)
     snapshot["fingerprint"] = add_libraries(probed.fingerprint, snapshot["modules"])
@@ -1346,7 +1743,8 @@ MUST_EQUAL, MUST_BE = "must-equal", "must-be"
 VERDICTS = {MUST_EQUAL: "error", MUST_BE: "error", "tolerance": "tolerance", "may-differ": "allowed",
             "information": "information"}
 RULE_LISTS = ("paths", "one_of", "when_same", "except_items")
-RULE_KEYS = {*RULE_LISTS, "verdict", "why", "effect", "value", "implied_by"}
+RULE_KEYS = {*RULE_LISTS, "verdict", "why", "effect", "value", "implied_by", "only_in"}
+SIDES = ("reference", "current")
 
 
 class Rule(NamedTuple):
@@ -1360,6 +1758,7 @@ class Rule(NamedTuple):
     when_same: tuple = ()
     except_items: tuple = ()
     implied_by: str | None = None
+    only_in: str | None = None
 
 
 class Policy(NamedTuple):
@@ -1398,10 +1797,12 @@ def parse_rule(table: dict, where: str) -> Rule:
         raise VerifyError(f"{where}: verdict is {table['verdict']!r}, expected one of {', '.join(VERDICTS)}")
     if len({"value", "one_of"}.intersection(table)) != (table["verdict"] == MUST_BE):
         raise VerifyError(f"{where}: expected `value` or `one_of` with verdict {MUST_BE!r}, and only there: correct it")
+    if table.get("only_in", SIDES[0]) not in SIDES:
+        raise VerifyError(f"{where}: only_in is {table['only_in']!r}, expected one of {', '.join(SIDES)}")
     accepted = (table["value"],) if "value" in table else tuple(table.get("one_of", ()))
     return Rule(tuple(parse_pattern(text, where) for text in table["paths"]), table["verdict"], table["why"],
                 table["effect"], accepted, tuple(table.get("when_same", ())),
-                tuple(table.get("except_items", ())), table.get("implied_by"))
+                tuple(table.get("except_items", ())), table.get("implied_by"), table.get("only_in"))
 
 
 def parse_pattern(text: str, where: str) -> tuple:
@@ -1419,7 +1820,7 @@ def check_reachable(rules: Iterable[Rule], where: str) -> None:
         repeated = seen.intersection(rule.patterns)
         if repeated:
             raise VerifyError(f"{where} has a second rule for {'.'.join(min(repeated))} that never applies: remove it")
-        if not rule.when_same:
+        if not rule.when_same and not rule.only_in:
             seen.update(rule.patterns)
 
 
@@ -1540,19 +1941,21 @@ class Judge:
         self.rules = [rule for rule in policy.rules
                       if all(look_up(reference, path) == look_up(current, path) for path in rule.when_same)]
 
-    def rule_for(self, path: tuple) -> Rule | None:
-        return next((rule for rule in self.rules if any(matches(pattern, path) for pattern in rule.patterns)), None)
+    def rule_for(self, path: tuple, side: str | None) -> Rule | None:
+        """The rule for a fact, which only `side` has, or both have."""
+        return next((rule for rule in self.rules if rule.only_in in (None, side)
+                     and any(matches(pattern, path) for pattern in rule.patterns)), None)
 
     def judge(self, path: tuple, reference: Any, current: Any) -> Iterator[dict]:
         """The findings on one fact: none where it is as the policy wants it."""
-        rule = self.rule_for(path)
+        side = "current" if reference is ABSENT else "reference" if current is ABSENT else None
+        rule = self.rule_for(path, side)
         if rule is None:
             yield no_rule(path, reference, current, self.policy.source)
         elif rule.verdict == MUST_BE and not (reference is ABSENT or current is ABSENT):
             if is_wrong(rule, reference) or is_wrong(rule, current):
                 yield finding(path, reference, current, rule, wrong_text(rule))
-        elif reference is ABSENT or current is ABSENT:
-            side = "current" if reference is ABSENT else "reference"
+        elif side:
             yield finding(path, reference, current, rule, f"only in {side}")
         elif reference != current:
             yield finding(path, reference, current, rule, "differs")
@@ -1563,7 +1966,7 @@ class Judge:
         """What must have a certain value must have it in a table that one side lacks, too."""
         on_reference = isinstance(reference, dict)
         for inner, value in leaves(reference if on_reference else current, path):
-            rule = self.rule_for(inner)
+            rule = self.rule_for(inner, SIDES[0] if on_reference else SIDES[1])
             if rule and rule.verdict == MUST_BE and is_wrong(rule, value):
                 sides = (value, ABSENT) if on_reference else (ABSENT, value)
                 yield finding(inner, *sides, rule, wrong_text(rule))

@@ -8,10 +8,13 @@ import importlib.util
 import json
 import os
 import platform
+import py_compile
 import subprocess
 import sys
 import venv
+import zipfile
 from pathlib import Path
+from py_compile import PycInvalidationMode
 
 import numpy
 import pytest
@@ -19,6 +22,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts/verify_env.py"
 PINS = ROOT / "lockfiles/numerics.env"
+POLICY = ROOT / "lockfiles/parity.toml"
 VERSIONS = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
 
 
@@ -177,6 +181,213 @@ def test_what_runs_at_every_start_is_named_unless_a_package_brought_it(environme
     findings = ve.compare_snapshots(plain, taken, ve.load_policy(ROOT / "lockfiles/parity.toml"))
     wrong = [item["path"] for item in findings if item["path"].startswith("startup") and item["verdict"] == "error"]
     assert wrong == [f"startup.{name}" for name in taken["startup"]]
+
+
+# --- where modules come from ----------------------------------------------------------------------------------------
+
+
+def errors(taken: dict, reference: dict | None = None) -> dict[str, object]:
+    """What the policy forbids of a snapshot, by the names of the facts under `imports`, `variables` and `libraries`."""
+    findings = ve.compare_snapshots(taken if reference is None else reference, taken, ve.load_policy(POLICY))
+    sections = ("imports.", "variables.", "libraries.", "interpreter.")
+    return {item["path"]: item["current"] for item in findings
+            if item["verdict"] == "error" and item["path"].startswith(sections)}
+
+
+def write(path: Path, text: str = "") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_of_an_environment_as_installed_nothing_is_forbidden(environment):
+    taken = environment.snapshot()
+    assert errors(taken) == {}
+    assert taken["imports"] == {"path": ["<standard library>", "<site-packages>"], "folders": {}, "shadowed": {},
+                                "unrecorded": {}, "bytecode": {}, "standard_library": {}}
+
+
+def test_modules_that_are_found_before_others_of_their_names_are_named(environment, tmp_path):
+    planted = tmp_path / "planted"
+    for file in ("csv.py", "json/__init__.py", "wave.pyc", "demo_pkg.py", "own.py", "xml/a.txt", "abc.cpython-38.so"):
+        write(planted / file)
+    taken = environment.snapshot(PYTHONPATH=str(planted))
+    shadowed = {name: text.rpartition(" ")[0] for name, text in taken["imports"]["shadowed"].items()}
+    assert shadowed == {name: str(planted / file) for name, file in
+                        (("csv", "csv.py"), ("demo_pkg", "demo_pkg.py"), ("json", "json"), ("wave", "wave.pyc"))}
+    assert list(errors(taken)) == [f"imports.shadowed.{name}" for name in shadowed]
+    plain = {**taken, "imports": {**taken["imports"], "path": ["<standard library>", "<site-packages>"], "folders": {}}}
+    assert errors(taken, plain)["imports.path"] == [str(planted), *plain["imports"]["path"]]
+
+
+def test_an_archive_on_the_path_is_looked_into(environment, tmp_path):
+    archive = tmp_path / "planted.zip"
+    with zipfile.ZipFile(archive, "w") as writer:
+        writer.writestr("csv.py", "")
+        writer.writestr("demo_pkg/__init__.py", "")
+    assert list(errors(environment.snapshot(PYTHONPATH=str(archive)))) == [
+        "imports.shadowed.csv", "imports.shadowed.demo_pkg",
+    ]
+
+
+def test_a_folder_that_comes_last_takes_nobodys_place_and_is_another_path(environment, tmp_path):
+    write(tmp_path / "extra/csv.py")
+    plain = environment.snapshot()
+    write(environment.site / "extra.pth", f"{tmp_path / 'extra'}\n")
+    taken = environment.snapshot()
+    assert taken["imports"]["shadowed"] == {} and errors(taken) == {}
+    assert errors(taken, plain)["imports.path"][-1] == str(tmp_path / "extra")
+    folders = {str(tmp_path / "extra"): "1 files of another digest"}
+    other = {**taken, "imports": {**taken["imports"], "folders": folders}}
+    assert list(errors(taken, other)) == [f"imports.folders.{tmp_path / 'extra'}"]
+
+
+def test_site_packages_before_the_standard_library_are_another_order(environment):
+    write(environment.site / "csv.py")
+    assert list(errors(environment.snapshot(PYTHONPATH=str(environment.site)))) == ["imports.shadowed.csv"]
+
+
+def test_a_module_beside_the_programs_is_found_before_all_others(environment):
+    """Python puts a program's folder first."""
+    write(environment.python.parent / "csv.py")
+    assert list(errors(environment.snapshot())) == ["imports.shadowed.csv"]
+
+
+def test_a_module_in_the_checkout_is_found_first_by_gunicorn(environment, tmp_path):
+    write(tmp_path / "root/service/poseparity/__init__.py")
+    write(tmp_path / "root/csv.py")
+    assert errors(environment.snapshot("--root", tmp_path / "root")) == {
+        "imports.shadowed.csv": f"<checkout>/csv.py {hashlib.sha256(b'').hexdigest()[:12]}"
+    }
+
+
+def test_code_that_came_with_no_package_is_named(environment):
+    added = ["demo_pkg/core.abi3.so", "demo_pkg/core/__init__.py", "demo_pkg/extra.pyc"]
+    for file in (*added, "demo_pkg/notes.txt", "demo_pkg/__pycache__/core.cpython-311.pyc"):
+        write(environment.site / file)
+    assert errors(environment.snapshot()) == {"imports.unrecorded.demo_pkg": [added[0], added[2], added[1]]}
+    environment.install("bare", "2.0", {"bare/__init__.py": ""}, record=False)  # then nobody knows whose files they are
+    groups = ve.group_by_name(ve.find_distributions([str(environment.site)]))
+    assert ve.describe_unrecorded(groups) == {}
+
+
+# --- byte code ------------------------------------------------------------------------------------------------------
+
+
+def compiled(source: Path, mode: PycInvalidationMode, text: str = "ONE = 2\n", optimize: int = 0) -> Path:
+    """Byte code of another source, of equal length and time, in the place of that of `source`."""
+    mine, status = source.read_text(encoding="utf-8"), source.stat()
+    cached = importlib.util.cache_from_source(str(source), optimization=optimize or "")
+    source.write_text(text, encoding="utf-8")
+    os.utime(source, (status.st_atime, status.st_mtime))
+    py_compile.compile(str(source), cached, invalidation_mode=mode, optimize=optimize)
+    source.write_text(mine, encoding="utf-8")
+    os.utime(source, (status.st_atime, status.st_mtime))
+    return Path(cached)
+
+
+BYTECODE = "imports.bytecode.lib/python3.11/site-packages/demo_pkg/__pycache__/core.cpython-311.pyc"
+
+
+@pytest.mark.parametrize("mode", [PycInvalidationMode.UNCHECKED_HASH, PycInvalidationMode.TIMESTAMP])
+def test_byte_code_of_another_source_is_named(environment, mode):
+    """The package's files are as installed, and Python runs something else."""
+    compiled(environment.site / "demo_pkg/core.py", mode)
+    program = "import demo_pkg.core; print(demo_pkg.core.ONE)"
+    assert subprocess.check_output([environment.python, "-c", program], text=True) == "2\n"
+    taken = environment.snapshot()
+    assert taken["packages"]["demo-pkg"]["integrity"]["modified"] == []
+    assert errors(taken) == {BYTECODE: "not what its source gives"}
+
+
+def test_byte_code_that_tells_the_hash_of_a_source_that_it_is_not_of_is_named(environment):
+    source = environment.site / "demo_pkg/core.py"
+    cached = compiled(source, PycInvalidationMode.CHECKED_HASH)
+    data = bytearray(cached.read_bytes())
+    data[8:16] = importlib.util.source_hash(source.read_bytes())
+    cached.write_bytes(data)
+    assert errors(environment.snapshot()) == {BYTECODE: "not what its source gives"}
+
+
+@pytest.mark.parametrize("mode", list(PycInvalidationMode))
+def test_byte_code_of_its_own_source_is_as_it_should_be(environment, mode):
+    source = environment.site / "demo_pkg/core.py"
+    compiled(source, mode, "ONE = 1\n")
+    assert ve.is_run(Path(importlib.util.cache_from_source(str(source))).read_bytes()[:16], source.read_bytes(), source)
+    assert ve.bytecode_fault(source) is None
+
+
+def test_byte_code_that_python_would_not_run_is_not_judged(environment):
+    """Of a source that was edited since, of another Python, of another level of optimisation, and half a file."""
+    source = environment.site / "demo_pkg/core.py"
+    compiled(source, PycInvalidationMode.CHECKED_HASH)
+    compiled(source, PycInvalidationMode.UNCHECKED_HASH, optimize=1)
+    write(source.parent / "__pycache__/core.cpython-38.pyc", "x")
+    write(source.parent / "__pycache__/__init__.cpython-311.pyc", "x")
+    assert errors(environment.snapshot()) == {}
+
+
+def test_byte_code_in_another_place_is_looked_at_too(environment, tmp_path):
+    prefix = tmp_path / "cache"
+    source = environment.site / "demo_pkg/core.py"
+    cached = compiled(source, PycInvalidationMode.UNCHECKED_HASH)
+    place = prefix / cached.relative_to("/").parent.parent / "core.cpython-311.pyc"
+    write(place).write_bytes(cached.read_bytes())
+    cached.unlink()
+    assert errors(environment.snapshot(PYTHONPYCACHEPREFIX=str(prefix))) == {
+        f"imports.bytecode.{place}": "not what its source gives"
+    }
+
+
+def test_with_optimisation_the_byte_code_of_that_level_is_looked_at(environment):
+    plain = environment.snapshot()
+    compiled(environment.site / "demo_pkg/core.py", PycInvalidationMode.UNCHECKED_HASH, optimize=1)
+    assert errors(environment.snapshot(PYTHONOPTIMIZE="1"), plain) == {
+        BYTECODE.replace(".pyc", ".opt-1.pyc"): "not what its source gives", "variables.PYTHONOPTIMIZE": "1",
+    }
+
+
+# --- variables and libraries ----------------------------------------------------------------------------------------
+
+def test_what_a_process_was_started_with_is_recorded_not_what_it_set_itself(environment):
+    """But for secrets, and the pins, which are recorded by themselves."""
+    write(environment.site / "sets.pth", "import os; os.environ['OPENCV_FOR_THREADS_NUM'] = '4'\n")
+    given = {"MKL_ENABLE_INSTRUCTIONS": "AVX512", "OMP_NUM_THREADS": "3", "YOLO_API_KEY": "hidden", "MY_OWN": "hidden"}
+    taken = environment.snapshot(**given)
+    assert "hidden" not in json.dumps(taken) and "OPENCV_FOR_THREADS_NUM" not in taken["variables"]
+    wanted = {"variables.MKL_ENABLE_INSTRUCTIONS": "AVX512"}
+    assert errors(taken, {**taken, "variables": {}}) == wanted
+
+
+def test_a_library_that_is_loaded_from_elsewhere_is_named(environment, tmp_path):
+    """Without a variable it is named as well: by what the process has loaded."""
+    library = tmp_path / "libplanted.so"
+    library.write_bytes(Path(importlib.import_module("_queue").__file__).read_bytes())
+    (environment.site / "load.pth").write_text(f"import ctypes; ctypes.CDLL({str(library)!r})\n")
+    taken = environment.snapshot()
+    assert errors(taken) == {}
+    sha256 = hashlib.sha256(library.read_bytes()).hexdigest()[:12]
+    assert errors(taken, {**taken, "libraries": {}}) == {f"libraries.{library}": sha256}
+
+
+def test_the_standard_library_is_held_to_what_dpkg_installed(tmp_path, monkeypatch):
+    folder = tmp_path / "lib"
+    sums = {name: hashlib.md5(name.encode()).hexdigest() for name in ("csv.py", "json/__init__.py", "gone.py")}
+    for name in ("csv.py", "json/__init__.py", "wave.py", "site-packages/own.py"):
+        write(folder / name, name)
+    write(folder / "json/__init__.py", "changed")
+    write(tmp_path / "etc.py", "another")
+    (folder / "sitecustomize.py").symlink_to(tmp_path / "etc.py")
+    listed = "".join(f"{value}  {str(folder / name)[1:]}\n" for name, value in sums.items())
+    write(tmp_path / "dpkg/info/libpython3.11-stdlib.md5sums", listed)
+    monkeypatch.setattr(ve, "standard_library", lambda: folder)
+    assert ve.describe_standard_library(tmp_path) == {}
+    monkeypatch.setattr(ve, "DPKG", tmp_path / "dpkg")
+    assert ve.describe_standard_library(tmp_path) == {
+        "<standard library>/json/__init__.py": "not Debian's",
+        "<standard library>/sitecustomize.py": "not of Debian's packages",
+        "<standard library>/wave.py": "not of Debian's packages",
+    }
 
 
 # --- imports that fail ----------------------------------------------------------------------------------------------

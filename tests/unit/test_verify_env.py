@@ -56,7 +56,7 @@ def snapshot() -> dict:
     return {
         "kind": ve.KIND, "format": ve.FORMAT, "taken": {"at": "now", "host": "here", "seconds": 1.0},
         "interpreter": {"version": "3.11.2", "implementation": "CPython", "cache_tag": "cpython-311",
-                        "executable": "/x/bin/python", "prefix": "/x"},
+                        "executable": "/x/bin/python", "prefix": "/x", "optimize": 0},
         "os": {"system": "Linux", "release": "6.1", "distribution": "debian", "distribution_version": "12"},
         "libc": {"name": "glibc", "version": "2.36"}, "libm": {"exp": "aa", "expf": "bb", "tanhf": "cc"},
         "machine": {"architecture": "x86_64", "byteorder": "little", "pointer_bits": 64, "processors": 2},
@@ -64,6 +64,9 @@ def snapshot() -> dict:
         "packages": {"numpy": package("1.24.3"), "opencv-python": package("4.12.0.88"), "rich": package("15.0.0"),
                      "pip": package("26.0")},
         "cv2_providers": {"count": 1, "names": ["opencv-python"]}, "startup": {},
+        "imports": {"path": ["<standard library>", "<site-packages>"], "folders": {}, "shadowed": {}, "unrecorded": {},
+                    "bytecode": {}, "standard_library": {}},
+        "variables": {"PYTHONUNBUFFERED": "1"}, "libraries": {},
         "modules": {"numpy": module("1.24.3", "numpy", cpu_dispatch=["AVX2"]),
                     "cv2": module("4.12.0", "opencv-python", ipp=False)},
         "pins": {"found": True, "sha256": "s", "source": "environment", "by_name": {"OMP_NUM_THREADS": pin}},
@@ -200,6 +203,7 @@ RULE = 'paths = ["a.**"]\nverdict = "must-equal"\nwhy = "w"\neffect = "e"\n'
     ("format = 1\n[[rule]]\n" + RULE.replace("a.**", "a..b"), "empty"),
     ("format = 1\n[[rule]]\n" + RULE + "[[rule]]\n" + RULE, "second rule"),
     ("format = \n", "TOML"),
+    ("format = 1\n[[rule]]\n" + RULE + 'only_in = "both"\n', "only_in is 'both', expected one of reference, current"),
 ])
 def test_a_wrong_policy_is_refused_with_the_reason_in_one_line(tmp_path, text, message):
     path = tmp_path / "policy.toml"
@@ -246,6 +250,15 @@ def test_equal_snapshots_match(compare):
     ("fingerprint.operations:cv2", {"library": "cv2", "error": "cv2 cannot be imported"},
      ["fingerprint.operations.cv2", "fingerprint.operations.cv2.error"]),
     ("interpreter.implementation", "PyPy", ["interpreter.implementation"]),
+    ("interpreter.optimize", 1, ["interpreter.optimize"]),
+    ("imports.path", ["/extra", "<standard library>", "<site-packages>"], ["imports.path"]),
+    ("imports.folders:/extra", "1 files aa", ["imports.folders./extra"]),
+    ("imports.shadowed.csv", "/extra/csv.py aa", ["imports.shadowed.csv"]),
+    ("libraries:/extra/libx.so", "aa", ["libraries./extra/libx.so"]),
+    *((f"variables.{name}", "1", [f"variables.{name}"]) for name in (
+        "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "PYTHONOPTIMIZE",
+        "KMP_DETERMINISTIC_REDUCTION", "GOMP_SPINCOUNT", "OPENBLAS_X", "OPENCV_FOR_THREADS_NUM", "TORCH_ALLOW_TF32",
+        "LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "YOLO_AUTODOWNLOAD", "PYTHONHOME", "PYTHON_GIL")),
 ])
 def test_differences_that_matter_are_mismatches(compare, path, value, errors):
     findings = compare(put(path, value))
@@ -258,6 +271,7 @@ def test_differences_that_matter_are_mismatches(compare, path, value, errors):
     ("interpreter.version", "3.11.9"), ("os.release", "5.4"), ("os.distribution", "ubuntu"), ("libc.version", "2.39"),
     ("libm.tanhf", "dd"), ("cpu.model", "another"), ("cpu.features.avx512f", False), ("machine.processors", 64),
     ("packages.pip.version", "1"), ("startup:lib/python3.11/site-packages/_virtualenv.pth", "s"),
+    ("variables.MALLOC_ARENA_MAX", "2"),
 ])
 def test_differences_that_may_be_are_shown_and_match(compare, path, value):
     findings = compare(put(path, value))
@@ -276,6 +290,11 @@ def test_differences_that_may_be_are_shown_and_match(compare, path, value):
     ("packages.rich.integrity.missing", ["rich/"], "packages.rich.integrity.missing"),
     ("packages.numpy.integrity.status", "no-record", "packages.numpy.integrity.status"),
     ("packages.numpy.duplicates", ["1.26.4"], "packages.numpy.duplicates"),
+    ("imports.shadowed.csv", "/extra/csv.py aa", "imports.shadowed.csv"),
+    ("imports.bytecode:lib/x.pyc", "not what its source gives", "imports.bytecode.lib/x.pyc"),
+    ("imports.unrecorded.numpy", ["numpy/x.so"], "imports.unrecorded.numpy"),
+    ("imports.standard_library:<standard library>/csv.py", "not Debian's",
+     "imports.standard_library.<standard library>/csv.py"),
     ("modules.cv2.imported", False, "modules.cv2.imported"),
     ("modules.cv2.from_package", False, "modules.cv2.from_package"),
     ("fingerprint", {"skipped": "numpy cannot be imported"}, "fingerprint.skipped"),
@@ -288,6 +307,9 @@ def test_what_must_be_so_is_a_mismatch_even_where_both_sides_agree(compare, path
 
 @pytest.mark.parametrize(("path", "value"), [
     ("locks", {}), ("pins.source", "applied"), ("service", {"version": "0.1.0", "pins": []}), ("taken.host", "server"),
+    *((f"variables.{name}", "x") for name in (
+        "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_SHA256", "OPENCV_LOG_LEVEL",
+        "MKL_VERBOSE", "OPENCV_FFMPEG_CAPTURE_OPTIONS", "YOLO_CONFIG_DIR", "CUDA_VISIBLE_DEVICES", "TORCH_HOME")),
     ("fingerprint.seconds", 9), ("fingerprint.operations:torch.sqrt", operation("torch", "x")),
     ("fingerprint.operations:cv2.resize.cubic", operation("opencv-contrib-python", "r")),
 ])
@@ -454,6 +476,38 @@ def test_a_fingerprint_on_one_side_only_is_a_mismatch_with_the_reason(snapshot, 
     findings = ve.compare_snapshots(*sides, policy)
     assert "fingerprint.skipped" in by_verdict(findings, "error")
     assert "the process ended" in ve.render(findings, False, None)
+
+
+OLD = ("imports", "variables", "libraries")
+
+
+def older(snapshot: dict) -> dict:
+    """As the releases took it that did not look at imports, variables and libraries."""
+    interpreter = {key: value for key, value in snapshot["interpreter"].items() if key != "optimize"}
+    return {**{key: value for key, value in snapshot.items() if key not in OLD}, "interpreter": interpreter}
+
+
+def test_an_older_local_snapshot_is_compared_and_what_must_not_be_is_judged_all_the_same(snapshot, policy, tmp_path):
+    reference = ve.load_snapshot(Path(write_json(tmp_path / "old.json", older(snapshot))))
+    findings = ve.compare_snapshots(reference, snapshot, policy)
+    assert by_verdict(findings, "allowed") == ["imports", "interpreter.optimize", "libraries", "variables"]
+    assert ve.overall(findings) == "match" and ve.render(findings, False, None).count(" absent ") == 4
+    put("imports.shadowed.csv", "/extra/csv.py aa")(snapshot)
+    assert by_verdict(ve.compare_snapshots(reference, snapshot, policy), "error") == ["imports.shadowed.csv"]
+
+
+def test_a_server_that_says_nothing_of_what_the_local_side_knows_is_a_mismatch(snapshot, policy):
+    findings = ve.compare_snapshots(snapshot, older(snapshot), policy)
+    assert by_verdict(findings, "error") == ["imports", "interpreter.optimize", "libraries", "variables"]
+    assert ve.compare_snapshots(older(snapshot), older(snapshot), policy) == []
+
+
+def test_optimisation_by_a_variable_is_one_mismatch(compare):
+    def change(snapshot):
+        put("variables.PYTHONOPTIMIZE", "1")(snapshot)
+        put("interpreter.optimize", 1)(snapshot)
+
+    assert by_verdict(compare(change), "error") == ["variables.PYTHONOPTIMIZE"]
 
 
 def test_excepted_items_of_a_list_do_not_count(compare):
@@ -683,6 +737,31 @@ def test_an_operation_that_fails_records_its_error_in_one_line():
         raise RuntimeError("no\n  such kernel")
 
     assert ve.attempt(fails, numpy, ve.FAILURES) == {"error": "RuntimeError: no such kernel"}
+
+
+# --- variables ------------------------------------------------------------------------------------------------------
+
+
+def test_variables_are_those_that_libraries_read_but_for_pins_and_secrets(tmp_path):
+    recorded = {"MKL_ENABLE_INSTRUCTIONS": "AVX512", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16", "PYTHONOPTIMIZE": "1",
+                "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2", "LD_PRELOAD": "/x.so", "NVIDIA_TF32_OVERRIDE": "1"}
+    others = {"OMP_NUM_THREADS": "3", "MY_PIN": "1", "YOLO_API_KEY": "a", "TORCH_TOKEN": "b", "PYTHON_PASSWORD": "c",
+              "AWS_SECRET_ACCESS_KEY": "d", "HOME": "/h", "NVIDIA_VISIBLE_DEVICES": "all", "NVPL_BLAS_DEBUG": "1"}
+    assert ve.describe_variables({**others, **recorded}, ["MY_PIN"]) == recorded
+
+
+def test_of_a_value_that_may_hold_a_secret_there_is_a_digest():
+    values = {"PYTHON_A": "https://user:word@host", "MKL_B": "x" * 201, "MKL_C": "line\nline", "MKL_D": "sp\xe9cial"}
+    shown = ve.describe_variables(values, ())
+    assert {name: text.split()[0] for name, text in shown.items()} == dict.fromkeys(values, "sha256")
+    assert shown["MKL_B"] == f"sha256 {hashlib.sha256(b'x' * 201).hexdigest()[:12]}"
+
+
+def test_of_folders_of_libraries_those_count_that_exist(tmp_path):
+    """cv2 names one that does not exist to every program that is started after it was loaded."""
+    assert ve.describe_variables({"LD_LIBRARY_PATH": "/nowhere/lib64:"}, ()) == {}
+    given = {"LD_LIBRARY_PATH": f"/nowhere:{tmp_path}:"}
+    assert ve.describe_variables(given, ()) == {"LD_LIBRARY_PATH": str(tmp_path)}
 
 
 # --- installed packages ---------------------------------------------------------------------------------------------
