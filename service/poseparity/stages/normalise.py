@@ -75,7 +75,7 @@ def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[
     if parameters.reference == "fixed":
         return (0, 0, *parameters.size)
     if parameters.reference == "crop":
-        crop = _known(skeleton.crop, "crop", "--crop X,Y,WIDTH,HEIGHT, or crop_bbox in a request")
+        crop = _known(skeleton.crop, "crop", "--crop X,Y,WIDTH,HEIGHT, or crop in a request")
         return (crop.x, crop.y, crop.width, crop.height)
     size = _known(skeleton.frame_size, "frame size", _FRAME_SIZE_OPTIONS)
     return (0, 0, size.width, size.height)
