@@ -50,6 +50,17 @@ FAULTS = {
     "libm": {"libm": {"expf": "0123456789abcdef"}},
     "platform": {"os": {"system": "Darwin"}},
     "package-code": {"code": {"digest": "4" * 64}},
+    "shadowed-module": {
+        "imports": {"path": ["/extra", "<standard library>", "<site-packages>"]},
+        "imports.folders": {"/extra": "1 files 5555"},
+        "imports.shadowed": {"csv": "/extra/csv.py 5555"},
+    },
+    "byte-code": {
+        "imports.bytecode": {"<standard library>/__pycache__/csv.cpython-311.pyc": "not what its source gives"}
+    },
+    "foreign-code": {"libraries": {"/extra/libplanted.so": "5555"}},
+    "search-path": {"imports": {"path": ["<site-packages>", "<standard library>"]}},
+    "variables": {"variables": {"MKL_ENABLE_INSTRUCTIONS": "AVX512"}},
 }
 
 
@@ -90,6 +101,17 @@ def test_each_is_named_first_where_something_differs_and_where_nothing_does(envi
     lucky = compare(environment, other, None)
     assert lucky.verdict == "identical" and lucky.exit_status == 0
     assert lucky.warnings[0].code == code and "no effect on this input" in lucky.summary
+
+
+def test_a_module_in_anothers_place_is_named_before_what_comes_with_it(environment):
+    shadowed, path = compare(environment, changed(environment, FAULTS["shadowed-module"]), "detect.boxes").causes[:2]
+    assert (shadowed.code, path.code) == ("shadowed-module", "search-path")
+    assert shadowed.title.endswith("in place of a module: csv absent in A, /extra/csv.py 5555 in B")
+
+
+def test_a_variable_is_named_with_its_values(environment):
+    cause = compare(environment, changed(environment, FAULTS["variables"]), "detect.boxes").causes[0]
+    assert cause.title.endswith(": MKL_ENABLE_INSTRUCTIONS absent in A, AVX512 in B")
 
 
 def test_what_the_stage_computes_with_ranks_the_causes(environment):

@@ -112,6 +112,25 @@ CATALOGUE: dict[str, Words] = {
     ),
     "parameter": Words(_BOTH, _SET),
     # --- environment ---
+    "shadowed-module": Words(
+        "another file of that name is imported in place of a module: {what}",
+        "import that module on both sides and print its __file__; remove the file or unset PYTHONPATH, compare again",
+    ),
+    "byte-code": Words(
+        "Python runs byte code that was not made from the source beside it: {what}",
+        "remove that .pyc file, run again, and compare",
+    ),
+    "foreign-code": Words(
+        "code is loaded that came neither with its package nor with the system: {what}",
+        "move that file away, or install what it lies in again, and compare again",
+    ),
+    "search-path": Words(
+        "modules are looked for in other folders: {what}", "unset PYTHONPATH, look into .pth files, and compare again"
+    ),
+    "variables": Words(
+        "a variable that libraries read, and that is no pin, is set otherwise: {what}",
+        "unset it on that side, run again, and compare",
+    ),
     "cv2-providers": Words(
         "another or more than one distribution provides cv2: {what}",
         "remove every opencv distribution, install opencv-python of the lock alone, and compare again",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -37,6 +38,11 @@ _INSTRUCTIONS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE
                  "OPENCV_CPU_DISABLE")  # fmt: skip
 _ALL = ("cv2", "numpy", "torch", "mmaction2", "ultralytics")
 GROUPS = (
+    Group("shadowed-module", ("imports.shadowed.*",), (), 0.86),
+    Group("byte-code", ("imports.bytecode.*",), (), 0.86),
+    Group("foreign-code", ("imports.unrecorded.*", "imports.standard_library.*", "libraries.*"), (), 0.84),
+    Group("search-path", ("imports.path", "imports.folders.*"), (), 0.5),
+    Group("variables", ("variables.*", "interpreter.optimize"), (), 0.79),
     Group("cv2-providers", ("cv2_providers.*", "packages.opencv-contrib-python*", "packages.opencv-python-headless*",
                             "modules.cv2.package"), ("cv2",), 0.85),
     Group("opencv", ("packages.opencv-*", "modules.cv2.version", "modules.cv2.build.build_digest"), ("cv2",), 0.8),
@@ -89,6 +95,7 @@ _ELSEWHERE = 0.35  # still surer than not to know
 _WITH_OPERATIONS = 0.1  # added where the fingerprint shows that the library does compute other bits
 _BOTH_SIDES = 0.5  # what is wrong in both environments alike explains less than what differs
 _COUNTED = ("error", "tolerance")
+_SECTIONS = re.compile(r"^(pins\.by_name|packages|variables|libraries|imports\.(shadowed|bytecode|unrecorded))\.")
 
 
 def findings_of(a: TraceFile, b: TraceFile) -> list[dict] | None:
@@ -189,7 +196,7 @@ def _main(facts: list[dict]) -> dict:
 
 def _what(facts: list[dict]) -> str:
     main = _main(facts)
-    name = main["path"].removeprefix("pins.by_name.").removeprefix("packages.")
+    name = _SECTIONS.sub("", main["path"])
     more = f" (and {len(facts) - 1} more)" if len(facts) > 1 else ""
     return f"{name.removesuffix('.state')} {_value(main['reference'])} in A, {_value(main['current'])} in B{more}"
 
