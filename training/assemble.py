@@ -6,11 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from poseparity import skeleton_csv
 from poseparity.importing.manifest import dump
 from poseparity.importing.overrides import settable
 from training import manifest, outputs
 from training.clip import Clip
 
+GAPS = "gaps.csv"
+_POSEPARITY = Path(sys.executable).with_name("poseparity")
 _CLIP_SEED = 6
 _CLIP_SIZE = (480, 360)
 _STILL = (18, 18)
@@ -32,7 +37,7 @@ def write_clip(out: Path) -> None:
 
 
 def write_bundle(out: Path, bundle: Path) -> None:
-    """Runs `import_command`.
+    """Runs `import_command`, and adds a second golden input, see `write_gaps`.
 
     Raises:
         SystemExit: a network has not been trained, or the import is refused; it has said why then.
@@ -42,7 +47,29 @@ def write_bundle(out: Path, bundle: Path) -> None:
         raise SystemExit(f"{out} lacks {', '.join(absent)}: train them first, or run `all` or `restore`")
     if not (out / manifest.read_template()["demo"]["clip"]).is_file():
         write_clip(out)
-    done = subprocess.run(import_command(out, bundle), check=False)
+    _run(import_command(out, bundle))
+    write_gaps(bundle)
+    inputs = [part for name in (manifest.read_template()["demo"]["clip"], GAPS) for part in ("--input", name)]
+    _run([str(_POSEPARITY), "bundle", "record", str(bundle), *inputs])
+
+
+def write_gaps(bundle: Path) -> None:
+    """Writes the clip's skeleton with gaps between frames that have a joint: of these the clip itself has none.
+
+    Only there do the ways to interpolate differ, so only there would another way show.
+    """
+    clip = Path(manifest.read_template()["demo"]["clip"]).stem
+    with np.load(bundle / f"golden/{clip}.npz") as golden:
+        keypoints = golden["pose.keypoints"].copy()
+    for joint in range(keypoints.shape[1]):
+        for gap in range(3):  # of one to eight frames, elsewhere for each joint, and none at an end
+            first = 20 + 25 * gap + joint % 7
+            keypoints[first : first + 1 + (joint + gap) % 8, joint] = 0
+    (bundle / GAPS).write_bytes(skeleton_csv.write(keypoints))
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
 
@@ -60,9 +87,8 @@ def import_command(out: Path, bundle: Path) -> list[str]:
         "--clip-label": template["demo"]["label"],
         **{f"--{name}": template[name] for name in ("name", "version", "summary", "licence")},
     }
-    poseparity = Path(sys.executable).with_name("poseparity")
     options = [str(part) for option in named.items() for part in option]
-    return [str(poseparity), "bundle", "import", str(bundle), *options, *settings(template)]
+    return [str(_POSEPARITY), "bundle", "import", str(bundle), *options, *settings(template)]
 
 
 def settings(template: dict) -> list[str]:

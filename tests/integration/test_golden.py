@@ -7,13 +7,17 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from poseparity import skeleton_csv
 from poseparity.bundle import MANIFEST, load_bundle
 from poseparity.errors import BundleError, TraceError
 from poseparity.golden.record import entered, record
 from poseparity.golden.replay import compared, read_golden, replay
+from poseparity.records import Skeleton
 from poseparity.settings import load_settings
+from poseparity.stages.interpolate import filled
 from poseparity.startup import load_pipeline
 
 
@@ -37,15 +41,28 @@ def loaded(folder: Path):
     return load_pipeline(load_settings(bundle=folder))
 
 
-def test_the_committed_golden_trace_is_replayed_to_the_bit(pipeline):
-    (found,) = replay(pipeline)
-    assert (found.input, found.differing, found.first) == (pipeline.bundle.demo.clip, (), None)
-    assert found.stages == tuple(stage.name for stage in pipeline.stages)
-    assert str(found) == "clip.mp4: 9 of 9 stages identical"
+def test_the_committed_golden_traces_are_replayed_to_the_bit(pipeline):
+    clip, gaps = replay(pipeline)
+    assert (clip.input, clip.differing, clip.first) == (pipeline.bundle.demo.clip, (), None)
+    assert clip.stages == tuple(stage.name for stage in pipeline.stages)
+    assert str(clip) == "clip.mp4: 9 of 9 stages identical"
+    assert str(gaps) == "gaps.csv: 5 of 5 stages identical"
+
+
+def test_the_second_golden_input_has_gaps_between_seen_joints(demo_bundle):
+    """The clip has none, so that a server which holds the last value there gave the same bits."""
+    keypoints = skeleton_csv.read((demo_bundle.folder / "gaps.csv").read_bytes(), max_frames=9000)
+    missing = Skeleton(keypoints).missing
+    assert not missing[[0, -1]].any(axis=1)[0] and (missing[1:-1].sum(axis=0) > 3).all()
+    held = keypoints.copy()
+    for frame in range(1, len(held)):
+        held[frame, missing[frame]] = held[frame - 1, missing[frame]]
+    kept = demo_bundle.trim.margin
+    assert np.abs(filled(keypoints, missing) - held)[20:-20, :, :2].max() > 10 > kept
 
 
 def test_it_says_nothing_of_time_machine_and_code(demo_bundle):
-    (entry,) = demo_bundle.golden
+    entry = demo_bundle.golden[0]
     trace = read_golden(demo_bundle, entry)
     assert (trace.created, trace.poseparity, trace.environment, trace.bundle.sha256, trace.warnings) == (None,) * 5
     for stage in trace.stages:
@@ -58,11 +75,12 @@ def test_it_says_nothing_of_time_machine_and_code(demo_bundle):
 def test_recording_again_gives_the_same_bytes_and_a_csv_may_join(copied, demo_result):
     before = content(copied)
     pipeline = loaded(copied)
-    record(pipeline, (pipeline.bundle.demo.clip,))
+    inputs = tuple(entry.input for entry in pipeline.bundle.golden)
+    record(pipeline, inputs)
     assert content(copied) == before
     (copied / "skeleton.csv").write_bytes(demo_result.csv)
-    record(pipeline, (pipeline.bundle.demo.clip, "skeleton.csv"))
-    clip, skeleton = load_bundle(copied).golden
+    record(pipeline, (*inputs, "skeleton.csv"))
+    clip, _, skeleton = load_bundle(copied).golden
     assert clip.model_dump() == pipeline.bundle.golden[0].model_dump()
     trace = read_golden(load_bundle(copied), skeleton)
     assert [stage.name for stage in trace.stages] == ["inspect", "interpolate", "trim", "normalise", "recognise"]
@@ -72,7 +90,7 @@ def test_recording_again_gives_the_same_bytes_and_a_csv_may_join(copied, demo_re
 
 def test_the_first_stage_that_differs_is_named(copied):
     edit(copied, "margin = 4", "margin = 5")
-    (found,) = replay(loaded(copied))
+    found, _ = replay(loaded(copied))
     assert found.differing == ("trim", "normalise", "recognise")
     assert found.first.startswith("first_frame, frame_count, keypoints is <f8 [61, 17, 3], expected <f8 [59, 17, 3]")
 
