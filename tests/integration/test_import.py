@@ -6,14 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from poseparity import skeleton_csv
-from poseparity.bundle import Bundle, load_bundle
+from poseparity.bundle import Bundle, InterpolateParameters, TrimParameters, load_bundle
 from poseparity.errors import ImportRefused, PoseParityError
 from poseparity.importing import config_process
 from poseparity.importing.assemble import import_bundle
@@ -88,6 +90,32 @@ def test_scores_of_a_real_golf_swing_are_those_of_mmaction2(name, imported, real
     assert result.skeleton.frame_count == 179
 
 
+def windows(frames: int) -> Iterator[slice]:
+    """Whole and part of a recording: its ends, its middle, the shortest, and some of any length."""
+    rng = np.random.default_rng(11)
+    yield from (slice(0, frames), slice(0, 2), slice(frames - 3, frames), slice(0, frames // 2), slice(60, 120))
+    for _ in range(25):
+        first, last = sorted(rng.choice(frames, 2, replace=False))
+        yield slice(first, max(last, first + 2))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_with_trimming_and_interpolation_off_every_window_is_inference_skeleton_s(name, imported, real_data):
+    """Static ends and missing joints go through as they are; trim.threshold = 0, as README once said it, is off too."""
+    bundle = imported.pipeline.bundle
+    off = {"interpolate": InterpolateParameters(method="none"), "trim": TrimParameters(method="none")}
+    keypoints = skeleton_csv.read((real_data / "golf/skeleton2d.csv").read_bytes(), max_frames=9000)
+    still = np.concatenate([keypoints[:1]] * 30 + [keypoints] + [keypoints[-1:]] * 30)
+    zero = bundle.trim.model_copy(update={"threshold": 0.0})
+    for trim in (off["trim"], zero):
+        changed = Pipeline(bundle.model_copy(update={**off, "trim": trim}), max_frames=9000, max_pixels=10**7)
+        for window in windows(len(still)):
+            content = skeleton_csv.write(still[window])
+            result = check(Imported(imported.run, changed), content, FRAME)
+            assert result.kept.frame_count == window.stop - window.start
+            assert result.kept.missing.sum() == (~still[window].any(axis=-1)).sum()
+
+
 @pytest.mark.parametrize("name", ["stgcn-openpose", "stgcn++-openpose-bm"])
 def test_a_shoulder_that_was_never_seen_takes_the_neck_with_it(name, imported, demo_result):
     keypoints = demo_result.skeleton.keypoints.copy()
@@ -149,7 +177,9 @@ def test_one_command(by_command, answer_on_the_clip):
     assert f"the clip is recognised as '{answer_on_the_clip(by_command.run)}'" in by_command.printed
     bundle = load_bundle(by_command.folder)
     assert bundle.crop.padding == PADDING
-    assert f"crop.padding={PADDING}, interpolate.method=linear, trim.threshold=" in by_command.printed
+    assert (
+        f"crop.padding={PADDING}, interpolate.method=linear, trim.method=motion, trim.threshold=" in by_command.printed
+    )
     assert bundle.labels.names == LABELS
     assert bundle.detect == load_bundle(DEMO_BUNDLE).detect
     assert {path.name for path in by_command.folder.parent.iterdir()} == {"bundle", "labels.txt"}
