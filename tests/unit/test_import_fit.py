@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tomllib
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poseparity.errors import BundleError, ImportRefused
+from poseparity.fetching.named import load_named
 from poseparity.importing import manifest, overrides
 from poseparity.importing.command import read_labels
 from poseparity.importing.config import TestConfig
 from poseparity.importing.inert import Checkpoint, read_checkpoint
-from poseparity.importing.parts import recogniser_part
+from poseparity.importing.parts import DETECTOR_URL, POSE_URL, detector_part, pose_part, recogniser_part
 from poseparity.importing.recogniser import fit, state_of
 from poseparity.stages.recognise import build_model
 from tests.small_recogniser import MODEL, PIPELINE
@@ -226,3 +228,30 @@ def test_labels_from_a_file_or_from_names(tmp_path):
 def test_bad_labels(text, words):
     with pytest.raises(ImportRefused, match=words):
         read_labels(text)
+
+
+def test_many_labels_are_no_file_name():
+    """Together they are longer than a path may be, which the system tells by an error."""
+    names = [f"an action of many words, number {index}".replace(",", "") for index in range(200)]
+    assert read_labels(",".join(names)) == tuple(names)
+
+
+@pytest.mark.parametrize(
+    "part, words, url",
+    [
+        (lambda: detector_part(None, None, "x"), "no detector is given", DETECTOR_URL),
+        (lambda: detector_part(Path("yolov8n.pt"), None, "x"), r"--detector yolov8n\.pt is no file", DETECTOR_URL),
+        (lambda: pose_part(None, None, "x"), "no pose network is given", POSE_URL),
+        (lambda: pose_part(Path("pose.caffemodel"), None, "x"), r"--pose pose\.caffemodel is no file", POSE_URL),
+    ],
+)
+def test_where_to_get_a_file_is_said_where_it_is_missing(part, words, url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ImportRefused, match=words) as error:
+        part()
+    assert url in error.value.fix
+
+
+def test_these_addresses_are_those_of_the_named_bundles():
+    files = load_named("ntu60-stgcn").files
+    assert files["detector"].urls[0] == DETECTOR_URL and files["pose"].urls[0] == POSE_URL
