@@ -587,7 +587,7 @@ def search_path(root: Path) -> list[Entry]:
     return [Entry(path, kinds.get(path)) for path in paths if path.exists()]
 
 
-def describe_imports(root: Path) -> dict:
+def describe_imports(root: Path, groups: dict[str, list[Distribution]]) -> dict:
     """Where modules come from: the search path, what on it is in another's place, and the code of foreign folders.
 
     A program's own folder comes first on sys.path and is another one for each program, so it is not named; what it
@@ -597,24 +597,38 @@ def describe_imports(root: Path) -> dict:
     named = [entry.kind or described(entry.path, root) for entry in entries if entry.kind not in (PROGRAM, PROJECT)]
     foreign = [entry.path for entry in entries if entry.kind is None]
     return {"path": list(dict.fromkeys(named)), "folders": {described(path, root): code_in(path) for path in foreign},
-            "shadowed": describe_shadowed(entries, root), "standard_library": describe_standard_library(root)}
+            "shadowed": describe_shadowed(entries, root, groups), "standard_library": describe_standard_library(root)}
 
 
-def describe_shadowed(entries: list[Entry], root: Path) -> dict[str, str]:
+def describe_shadowed(entries: list[Entry], root: Path, groups: dict[str, list[Distribution]]) -> dict[str, str]:
     """{module: the file that is imported in its place, and its digest}, of Python's own modules, packages, poseparity.
 
-    Looked at is what comes before them, and where the programs of this environment and Gunicorn start.
+    Looked at is what comes before them, and where the programs of this environment and Gunicorn start. A package that
+    is installed before another version of it is no such file: it is compared as a package.
     """
     started = [Path(sys.executable).parent.resolve(), *([root] if (root / "service" / "poseparity").is_dir() else [])]
     search = [*(Entry(path, PROGRAM) for path in started), *entries]
-    owned, found = owned_modules(entries), {}
+    owned, installed, found = owned_modules(entries), installed_modules(groups), {}
     for index, (folder, kind) in enumerate(search):
         # A package that brings what a later Python has itself lies behind Python's own, and is in nobody's place.
         earlier = {entry.kind for entry in search[:index + 1]}
-        later = set().union(*(names for owner, names in owned.items() if owner not in earlier))
+        behind = {owner: names for owner, names in owned.items() if owner not in earlier}
+        if SITE in behind:
+            behind[SITE] = behind[SITE] - installed.get(folder, set())
+        later = set().union(*behind.values()) - set(found)
         if kind != STANDARD:
-            found.update({name: file for name, file in modules_in(folder).items() if name in later - set(found)})
+            found.update({name: file for name, file in modules_in(folder).items() if name in later})
     return {name: f"{described(file, root)} {short_digest(file)}" for name, file in sorted(found.items())}
+
+
+def installed_modules(groups: dict[str, list[Distribution]]) -> dict[Path, set[str]]:
+    """The names of the modules that distributions installed, folder by folder."""
+    names: dict[Path, set[str]] = {}
+    for item in (item for group in groups.values() for item in group):
+        first = [row.path.split("/") for row in item.rows or ()]
+        modules = {parts[0] if len(parts) > 1 else module_name(parts[0]) for parts in first}
+        names.setdefault(item.location.resolve(), set()).update(modules)
+    return names
 
 
 def owned_modules(entries: list[Entry]) -> dict[str, set[str]]:
@@ -1670,7 +1684,7 @@ def take_snapshot(root: Path | None = None, *, pins_file: Path | None = None, bu
         groups = group_by_name(find_distributions())
         snapshot = {**describe_host(), "packages": describe_packages(groups, integrity),
                     "cv2_providers": cv2_providers(groups), "startup": describe_startup(groups),
-                    "imports": {**describe_imports(root), "unrecorded": describe_unrecorded(groups)},
+                    "imports": {**describe_imports(root, groups), "unrecorded": describe_unrecorded(groups)},
                     "variables": describe_variables(environment_at_start(), pins or ()),
                     "bundle": describe_bundle(find_bundle(root) if bundle is None else Path(bundle)),
                     "code": describe_code(root), "locks": describe_locks(root)}

@@ -86,6 +86,7 @@ def test_the_message_is_short_whatever_was_found(folder):
 
 def test_what_other_facts_follow_from_is_named_first(folder):
     symptoms = [f"modules.torch.{name}   a   b   MISMATCH   Other." for name in "abcd"]
+    symptoms += ["imports.path   -   + /extra   MISMATCH   Other."]
     assert "Environment: packages.numpy.version is 1.26.4" in "\n".join(message(folder, table=(*symptoms, MISMATCH)))
 
 

@@ -6,6 +6,7 @@ import inspect
 import json
 import shutil
 import stat
+from dataclasses import dataclass, field
 from functools import singledispatch
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.faults.processes import edited
 _CHECKOUT = Path("opt/poseparity")
 _BUNDLE = _CHECKOUT / "service/bundles/demo"
 _PACKAGES = Path("opt/venv/lib/python3.11/site-packages")
+_MODULE = "service/poseparity/stages/__pycache__/crop.cpython-311.pyc"
 _ENTRYPOINT = ["/opt/poseparity/bin/entrypoint"]
 
 # pip comes and goes with the layer, as in the project's own images.
@@ -37,6 +39,47 @@ from tests.faults.code import FAULTS
 planted = next(fault for fault in FAULTS if fault.name == {name!r}).patch()
 planted.__enter__()
 """
+
+
+# A csv.py that is Python's own but for what it says of itself.
+_SHADOW = (
+    "RUN mkdir /opt/extra"
+    " && sed 's/^__version__ = .*/__version__ = \"planted\"/' /usr/lib/python3.11/csv.py >/opt/extra/csv.py"
+)
+# Python runs such byte code without a look at its source, which stays as it is.
+_UNCHECKED = (
+    "RUN cd /opt/poseparity/service/poseparity/stages && cp crop.py /tmp/crop.py && echo 'PLANTED = 1' >>/tmp/crop.py"
+    ' && python -c \'import py_compile as p; p.compile("/tmp/crop.py", "__pycache__/crop.cpython-311.pyc", '
+    'dfile="/opt/poseparity/service/poseparity/stages/crop.py", '
+    "invalidation_mode=p.PycInvalidationMode.UNCHECKED_HASH)' && rm /tmp/crop.py"
+)
+
+
+@dataclass(frozen=True)
+class ImageFault(Fault):
+    """An image in which Python finds other modules or byte code, or libraries other variables; no bit need differ.
+
+    Attributes:
+        commands: the lines of its Dockerfile.
+        facts: those that the report must name, with a beginning of what the image has there.
+    """
+
+    commands: tuple[str, ...] = field(kw_only=True)
+    facts: dict[str, str] = field(kw_only=True)
+
+
+_VARIABLES = {"MKL_ENABLE_INSTRUCTIONS": "AVX2", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "PYTHONOPTIMIZE": "1"}
+IMAGE_FAULTS = (
+    ImageFault("csv.py on PYTHONPATH", None, "shadowed-module", ("imports.shadowed.csv is /opt/extra/csv.py",),
+               commands=(_SHADOW, "ENV PYTHONPATH=/opt/extra"),
+               facts={"imports.shadowed.csv": "/opt/extra/csv.py", "imports.path": "+ /opt/extra"}),
+    ImageFault("unchecked byte code", None, "byte-code", ("crop.cpython-311.pyc is not what its source gives",),
+               commands=(_UNCHECKED,),
+               facts={f"imports.bytecode.<checkout>/{_MODULE}": "not what its source gives"}),
+    ImageFault("variables that libraries read", None, "variables", tuple(_VARIABLES),
+               commands=tuple(f"ENV {name}={value}" for name, value in _VARIABLES.items()),
+               facts={f"variables.{name}": value for name, value in _VARIABLES.items()}),
+)  # fmt: skip
 
 
 def plant(engine, base: str, tag: str, fault: Fault, folder: Path) -> str:
@@ -59,6 +102,11 @@ def plant(engine, base: str, tag: str, fault: Fault, folder: Path) -> str:
 def lines(fault: Fault, tree: Path) -> list[str]:
     """Lay the files that a fault needs into `tree`, the image's root; return further lines of its Dockerfile."""
     raise TypeError(f"{fault.name} is a {type(fault).__name__}: say how that is planted in an image")
+
+
+@lines.register
+def _(fault: ImageFault, tree: Path) -> list[str]:
+    return list(fault.commands)
 
 
 @lines.register

@@ -17,7 +17,7 @@ from poseparity import skeleton_csv
 from tests.conftest import DEMO_BUNDLE
 from tests.e2e.client import Client
 from tests.e2e.fleet import Server, host_name, inventory, messages, report_of
-from tests.e2e.planting import plant
+from tests.e2e.planting import IMAGE_FAULTS, ImageFault, plant
 from tests.e2e.playbooks import CONTAINER, OWN, URL, Run, playbook
 from tests.faults import bundles
 from tests.faults.fault import BundleFault, CodeFault, Fault, can_exist
@@ -67,7 +67,8 @@ def servers(engine, tmp_path_factory) -> Iterator[dict[str, Server]]:
     """By fault: a server that is to get an image with it."""
     base = engine.containers.get(CONTAINER).image.id
     made = {}
-    for fault in (*(BY_NAME[name] for name in (*VERIFIED, *DEPLOYED, *OTHERS, NO_ANSWER, UNSEEN)), DAMAGED):
+    named = (BY_NAME[name] for name in (*VERIFIED, *DEPLOYED, *OTHERS, NO_ANSWER, UNSEEN))
+    for fault in (*named, DAMAGED, *IMAGE_FAULTS):
         if can_exist(fault):
             tag = f"{CONTAINER}/{host_name(fault)}:latest"
             image = plant(engine, base, tag, fault, tmp_path_factory.mktemp("image"))
@@ -146,6 +147,18 @@ def test_an_image_that_cannot_run_the_clip_is_refused_with_its_reason(name, reas
     assert message[1].startswith("It cannot run clip.mp4: poseparity: ") and reason in message[1], message
     assert message[2].startswith(cause) and len(message) < 10, message
     assert report_of(message)["clips"][0]["verdict"] == "failed"
+
+
+@pytest.mark.parametrize("fault", IMAGE_FAULTS, ids=lambda fault: fault.name)
+def test_an_image_with_other_modules_byte_code_or_variables_is_refused(fault: ImageFault, servers, verified):
+    """Each fact by itself: nothing else differs in that image."""
+    server = servers[fault.name]
+    message = messages(verified)[server.host]
+    check(message, fault, server.image, server.host)
+    rows = [re.split(r"\s{2,}", line) for line in report_of(message)["environment"]]
+    found = {row[0]: row[2] for row in rows if not row[0].startswith("imports.folders.")}
+    assert found.keys() == fault.facts.keys()
+    assert all(found[name].startswith(value) for name, value in fault.facts.items()), found
 
 
 def test_a_fault_that_the_clip_does_not_show_is_seen_in_the_second_golden_input(servers, verified):

@@ -220,6 +220,17 @@ def test_modules_that_are_found_before_others_of_their_names_are_named(environme
     assert errors(taken, plain)["imports.path"] == [str(planted), *plain["imports"]["path"]]
 
 
+def test_a_package_that_is_installed_before_another_version_is_compared_as_a_package(environment, tmp_path):
+    """pip install --target, and its folder on PYTHONPATH; a module of Python's own is shadowed by a package, too."""
+    plain = environment.snapshot()
+    other = SmallEnvironment(tmp_path / "other")
+    other.install("demo-pkg", "1.1", {"demo_pkg/__init__.py": "", "demo_pkg/core.py": "ONE = 3\n", "csv.py": ""})
+    taken = environment.snapshot(PYTHONPATH=str(other.site))
+    assert list(taken["imports"]["shadowed"]) == ["csv"]
+    findings = ve.compare_snapshots(plain, taken, ve.load_policy(POLICY))
+    assert "packages.demo-pkg.version" in {item["path"] for item in findings if item["verdict"] == "error"}
+
+
 def test_an_archive_on_the_path_is_looked_into(environment, tmp_path):
     archive = tmp_path / "planted.zip"
     with zipfile.ZipFile(archive, "w") as writer:

@@ -12,7 +12,8 @@ _BEGINNING = 60  # characters of an answer that cannot be read
 _MISMATCH = "  MISMATCH  "  # how `verify_env.py compare` marks what its policy forbids
 _SUMMARIES = ("match: ", "match within a tolerance: ", "mismatch: ")  # with one of these its last line begins
 _STATUSES = {"identical": 0, "within-tolerance": 1, "diverged": 1}  # of `poseparity compare`, by its verdict
-_SYMPTOMS = ("modules.", "fingerprint")  # facts that follow from those of packages, pins, code and bundle
+# Facts that follow from those of packages, pins, code and bundle, or tell less than another one.
+_SYMPTOMS = ("modules.", "fingerprint", "imports.path", "imports.folders")
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{8,}(\.\.[0-9a-f]+)?\b")
 
 _OF_NO_STAGE = ("folder", "sha256")  # of `poseparity bundle show`
