@@ -97,12 +97,31 @@ def noisy(keypoints: np.ndarray) -> np.ndarray:
     return placed(lambda points: points + np.random.default_rng(5).normal(0, 0.6, points.shape))(keypoints)
 
 
+def unpinned(keypoints: np.ndarray) -> np.ndarray:
+    """What the same program computes on other threads or with other instructions: measured 1.5e-6 px at most."""
+    rng = np.random.default_rng(6)
+    moved = placed(lambda points: points + rng.normal(0, 5e-7, points.shape))(keypoints)
+    moved[..., 2] *= 1 + rng.normal(0, 1e-7, moved.shape[:2])
+    return moved
+
+
+def marked(keypoints: np.ndarray) -> np.ndarray:
+    """Missing joints as -1,-1,0."""
+    return np.where(Skeleton(keypoints).missing[..., None], (-1.0, -1.0, 0.0), keypoints)
+
+
+def six_digits(points: np.ndarray) -> np.ndarray:
+    """What C++'s streams and "%.6g" write."""
+    return np.array([float(f"{value:.6g}") for value in points.ravel()]).reshape(points.shape)
+
+
 def one_confidence(keypoints: np.ndarray) -> np.ndarray:
     return np.concatenate([keypoints[..., :2], np.ones_like(keypoints[..., 2:])], axis=-1)
 
 
 FAULTS = {
     "another pose version": Fault(noisy, "pose-noise", "median difference, px", 0, "noise"),
+    "pins off": Fault(unpinned, "numerics", "pins or threads", 0, "pins"),
     "joints lost": Fault(lost, "missing-joints", "B lacks", 0, "gaps"),
     "interpolated": Fault(interpolated, "interpolated", "linearly", 1, "gaps"),
     "interpolated forward": Fault(forward_filled, "interpolated", "linearly", 1, "gaps"),
@@ -121,15 +140,21 @@ FAULTS = {
     "in [0, 1]": Fault(placed(lambda p: p / (640, 480)), "unit-range", "640 x 480", 5, "scale"),
     "whole numbers": Fault(placed(np.round), "rounded", "whole numbers", 6, "digits"),
     "2 decimals": Fault(placed(lambda p: p.round(2)), "rounded", "2 decimals", 6, "digits"),
+    "6 digits": Fault(placed(six_digits), "rounded", "numbers of B were rounded", 6, "digits"),
     "float16": Fault(placed(lambda p: p.astype(np.float16).astype(float)), "rounded", "float16", 6, "digits"),
+    "missing as -1": Fault(marked, "missing-marker", "joints of B are written as -1,-1,", 7, "gaps"),
     "confidence 1": Fault(one_confidence, "confidence-constant", "is 1", 7, "confidence"),
 }
 
 
+# Digits of numbers below 1 are others: a whole number would be 0 or 1. What is far below a step is rounded away.
+_HIDDEN = ({"scale", "digits"}, {"pins", "digits"}, {"pins", "noise"})
+
+
 def can_be_planted_together(first: Fault, second: Fault) -> bool:
     """Whether the two are two faults, and both can be seen."""
-    # Digits of numbers below 1 are others: a whole number would be 0 or 1.
-    return first.family != second.family and {first.family, second.family} != {"scale", "digits"}
+    families = {first.family, second.family}
+    return len(families) == 2 and families not in _HIDDEN
 
 
 def plant(keypoints: np.ndarray, *names: str) -> np.ndarray:

@@ -134,7 +134,11 @@ def with_affine(found: Alignment, a: Side, b: Side, affine: Affine) -> Alignment
 
 def at_rows(side: Side, rows: np.ndarray) -> np.ndarray:
     """A side at rows or between them, linearly: float64 (rows, 17, 3), NaN where a joint is missing."""
-    keypoints = np.where(side.present[..., None], side.keypoints, np.nan)
+    return between_rows(np.where(side.present[..., None], side.keypoints, np.nan), rows)
+
+
+def between_rows(keypoints: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The same of an array (frames, joints, channels) that has NaN where a joint is missing."""
     rows = np.where(np.abs(rows - np.round(rows)) < _ON_ROW, np.round(rows), rows)
     below = np.floor(rows).astype(int)
     share = (rows - below)[:, None, None]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .alignment import SAME_SHARE, Alignment
 from .confidence import Confidence, compare_confidence
 from .figures import as_they_stand, what_is_left
 from .hypotheses.coordinates import explain_coordinates
-from .hypotheses.joints import explain_gaps, explain_order
+from .hypotheses.joints import explain_gaps, explain_missing, explain_order
 from .hypotheses.numbers import (
+    LAST_DIGITS,
+    Rest,
     explain_confidence,
-    explain_last_digits,
-    explain_noise,
-    explain_rounding,
+    explain_rest,
     is_noise,
+    quieted,
     rounded_before,
     rounding_cause,
 )
@@ -22,7 +25,7 @@ from .hypotheses.time import explain_time
 from .hypotheses.without import Subject
 from .result import Cause, Comparison
 from .search import Search
-from .sides import Side
+from .sides import Side, in_words
 
 _FEWEST = 20  # common joints: a map between fewer fits by chance
 
@@ -34,11 +37,36 @@ def compare_skeletons(a: np.ndarray, b: np.ndarray) -> Comparison:
     cause, and what is left tells the rest. Causes are symmetric: "B is A scaled by 0.5" is also "A is B scaled by 2".
 
     Args:
-        a, b: float64 (frames, 17, 3), as `skeleton_csv.read` gives them.
+        a, b: float64 (frames, 17, 3), as `skeleton_csv.read` gives them; a joint with NaN is missing.
     """
-    first, second = Side("A", a), Side("B", b)
+    first, second = (Side(name, _finite(each)) for name, each in (("A", a), ("B", b)))
+    found = _compared(first, second)
+    return replace(found, notes=(*found.notes, *_of_missing(first, second, found.causes)))
+
+
+def _finite(keypoints: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(keypoints).all(axis=-1, keepdims=True), keypoints, 0.0)
+
+
+def _of_missing(a: Side, b: Side, causes: tuple[Cause, ...]) -> tuple[str, ...]:
+    """What was taken for a missing joint, or was not, though it may be one: a line each, where no cause says it."""
+    lines = []
+    told = any(cause.code in ("missing-marker", "zeros-moved") for cause in causes)
+    for side in (a, b):
+        if side.marker and not told:
+            written = in_words(side.missing_as)
+            lines.append(f"missing joints of {side.name} are written as {written}: here they count as missing")
+        if side.unsure:
+            lines.append(
+                f"{side.unsure} joints of {side.name} have a position and a confidence of 0: here they count as seen, "
+                "as joints do that were filled in"
+            )
+    return tuple(lines)
+
+
+def _compared(first: Side, second: Side) -> Comparison:
     sides = first.to_dict(), second.to_dict()
-    if np.array_equal(a, b):
+    if np.array_equal(first.keypoints, second.keypoints):
         return Comparison("csv", "identical", "identical: every number of every joint is the same", sides)
     raw = as_they_stand(first, second)
     found = Search(first, second).best()
@@ -49,53 +77,52 @@ def compare_skeletons(a: np.ndarray, b: np.ndarray) -> Comparison:
 
 def _explained(a: Side, b: Side, sides: tuple[dict, dict], raw: dict, found: Alignment) -> Comparison:
     rounding = None
-    if not found.exact and found.same_share <= SAME_SHARE:
+    if not found.exact:
+        found = quieted(found, a, b)
+    if found.same_share <= SAME_SHARE:
         rounding = rounded_before(found, a, b)
         found = rounding[0] if rounding else found
     if not (found.same_share > SAME_SHARE or is_noise(found)):
         return _not_explained(sides, raw, found, "not the same movement, or changed in a way that is not known here")
-    causes, gone = _causes(Subject(a, b, found))
-    if rounding:
-        causes = [cause for cause in causes if cause.code != "rounded"] + [rounding_cause(*rounding[1:])]
-    left = what_is_left(found)
-    unexplained = [] if is_noise(found) else _unexplained(found, gone, causes)
-    causes = tuple(sorted(causes, key=lambda cause: -cause.score))
-    figures = {"as_they_stand": raw, "left": left}
+    confidence = compare_confidence(found, a, b)
+    subject = Subject(a, b, found)
+    rest = Rest((rounding_cause(*rounding[1:]),)) if rounding else explain_rest(subject, confidence)
+    causes = tuple(sorted(_causes(subject, confidence, rest), key=lambda cause: -cause.score))
+    unexplained = () if rest.noise else _unexplained(found, confidence, rest, causes)
+    figures = {"as_they_stand": raw, "left": what_is_left(found)}
     if causes and not unexplained:
         return Comparison("csv", "explained", _summary(causes), sides, causes, figures)
     summary = "different, explained in part" if causes else "different, not explained"
-    return Comparison("csv", "not-explained", summary, sides, causes, figures, tuple(unexplained))
+    return Comparison("csv", "not-explained", summary, sides, causes, figures, unexplained)
 
 
-def _causes(subject: Subject) -> tuple[list[Cause], Confidence]:
-    confidence = compare_confidence(subject.found, subject.a, subject.b)
+def _causes(subject: Subject, confidence: Confidence, rest: Rest) -> list[Cause]:
     causes = [
         *explain_time(subject),
         *explain_order(subject),
         *explain_coordinates(subject),
         *explain_gaps(subject),
-        *explain_rounding(subject),
-        *explain_noise(subject),
-        *explain_confidence(confidence),
+        *explain_missing(subject, confidence),
+        *rest.causes,
+        *explain_confidence(confidence, rest.causes),
     ]
-    return causes or explain_last_digits(subject.found), confidence
+    # A change of coordinates leaves last digits as well: they are worth a word where nothing else differs.
+    return [cause for cause in causes if cause.code != LAST_DIGITS] or causes
 
 
-def _unexplained(found: Alignment, confidence: Confidence, causes: list[Cause]) -> list[str]:
+def _unexplained(found: Alignment, confidence: Confidence, rest: Rest, causes: tuple[Cause, ...]) -> tuple[str, ...]:
     """What differs still, a line each."""
     lines = []
-    if found.off.any():
-        lines.append(f"{int(found.off.sum())} of {int(found.common.sum())} joints still differ by more than rounding")
+    if count := int(found.off.sum()) + rest.unexplained:
+        lines.append(f"{count} of {int(found.common.sum())} joints still differ by more than rounding")
     if confidence.kind == "other":
         lines.append(
             f"confidences differ on {confidence.differing} joints, by {confidence.median:.3g} in the median and "
             f"{confidence.largest:.3g} at most"
         )
-    if confidence.rounded and not causes:
-        lines.append(f"confidences differ by rounding to {confidence.rounded}; nothing else does")
-    elif not causes and not lines:
+    if not causes and not lines:
         lines.append("nothing differs but the confidences of missing joints")
-    return lines
+    return tuple(lines)
 
 
 def _not_explained(sides: tuple[dict, dict], raw: dict, found: Alignment | None, why: str) -> Comparison:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .alignment import Alignment, at_rows
+from .alignment import Alignment, between_rows
 from .sides import Side
 
 _ENOUGH = 0.9  # share of the filled joints that a method must give
@@ -134,10 +134,9 @@ def _blanked(found: Alignment, having: Side, holes: np.ndarray) -> np.ndarray:
 
 def _laid(found: Alignment, side: Side, positions: np.ndarray) -> np.ndarray:
     """A side's positions (frames, 17, 2) on the alignment's moments, in B's joint order and coordinates."""
-    laid = Side(side.name, np.nan_to_num(positions))
     if side.name == "B":
-        return at_rows(laid, found.time.rows_b)
-    return found.affine(at_rows(laid, found.time.rows_a)[:, found.order.joints])
+        return between_rows(positions, found.time.rows_b)
+    return found.affine(between_rows(positions, found.time.rows_a)[:, found.order.joints])
 
 
 def fill(positions: np.ndarray, method: Method) -> np.ndarray:

@@ -16,15 +16,18 @@ def report(comparison: Comparison) -> str:
     lines = [comparison.summary, *(_side(side) for side in comparison.sides)]
     for number, cause in enumerate(comparison.causes, 1):
         lines += ["", *_cause(number, cause)] if number == 1 else _cause(number, cause)
+    if comparison.notes:
+        lines += ["", *(line for note in comparison.notes for line in _wrapped(note, ""))]
     if comparison.verdict not in ("identical", "explained"):
         lines += ["", *_left(comparison), *_wrapped(_NEXT, "")]
     return "\n".join(lines)
 
 
 def _side(side: dict) -> str:
-    missing, frames = side["missing_joints"], side["frames"]
+    missing, frames, written = side["missing_joints"], side["frames"], side["missing_as"]
+    how = "" if written in (None, "0,0,0") else f" (written {written})"
     return (
-        f"  {side['name']}: {side.get('file', '')}, {frames} frames, {missing} of {frames * 17} joints missing, "
+        f"  {side['name']}: {side.get('file', '')}, {frames} frames, {missing} of {frames * 17} joints missing{how}, "
         f"x and y from {side['smallest_coordinate']:g} to {side['largest_coordinate']:g}, {side['numbers']}"
     )
 
@@ -46,8 +49,8 @@ def _shown(value: object) -> str:
 
 
 def _left(comparison: Comparison) -> list[str]:
-    figures, lines = comparison.figures, list(comparison.notes)
-    lines += _figures("as they stand, row by row", figures["as_they_stand"])
+    figures = comparison.figures
+    lines = _figures("as they stand, row by row", figures["as_they_stand"])
     for key, title in (("left", "with the causes above"), ("best_attempt", "best attempt to lay one over the other")):
         if key in figures and figures[key].get("differing_joints"):
             lines += _figures(title, figures[key])

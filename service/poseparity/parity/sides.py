@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from .precision import Precision, precision_of
+from .markers import Place, at, marker_of
+from .precision import FLOAT64, Precision, precision_of
 
 
 @dataclass(frozen=True)
@@ -17,10 +19,12 @@ class Side:
     Attributes:
         name: what the report calls it: "A" or "B".
         keypoints: float64 (frames, 17, 3): x, y, confidence.
+        as_given: whether positions are to be taken as they are, however few digits they have.
     """
 
     name: str
     keypoints: np.ndarray
+    as_given: bool = False
 
     @property
     def frame_count(self) -> int:
@@ -28,13 +32,31 @@ class Side:
 
     @cached_property
     def present(self) -> np.ndarray:
-        """Boolean (frames, 17): False where a joint's x and y are 0, whatever its confidence."""
-        return self.keypoints[..., :2].any(axis=-1)
+        """Boolean (frames, 17): False where a joint's x and y are 0, or the place of this file's missing joints."""
+        placed = self.keypoints[..., :2].any(axis=-1)
+        return placed if self.marker is None else placed & ~at(self.keypoints, self.marker)
+
+    @cached_property
+    def marker(self) -> Place | None:
+        """Where missing joints are that are not at 0,0."""
+        return marker_of(self.keypoints)
+
+    @cached_property
+    def missing_as(self) -> tuple[float, float, float] | None:
+        """What most of the missing joints are written as; None where none is missing."""
+        missing = Counter(map(tuple, self.keypoints[~self.present].tolist()))
+        return missing.most_common(1)[0][0] if missing else None
+
+    @property
+    def unsure(self) -> int:
+        """Joints that have a position and a confidence of 0, where others have one."""
+        confidences = self.keypoints[..., 2][self.present]
+        return int((confidences == 0).sum()) if confidences.any() else 0
 
     @cached_property
     def precision(self) -> Precision:
         """Of x and y."""
-        return precision_of(self.keypoints[self.present][:, :2])
+        return FLOAT64 if self.as_given else precision_of(self.keypoints[self.present][:, :2])
 
     @cached_property
     def confidence_precision(self) -> Precision:
@@ -58,8 +80,14 @@ class Side:
             "name": self.name,
             "frames": self.frame_count,
             "missing_joints": int((~self.present).sum()),
+            "missing_as": None if self.missing_as is None else in_words(self.missing_as),
             "repeated_frames": int(self.repeats.sum()),
             "smallest_coordinate": round(self.extent[0], 4),
             "largest_coordinate": round(self.extent[1], 4),
             "numbers": self.precision.name,
         }
+
+
+def in_words(values: tuple[float, ...]) -> str:
+    """Numbers as a CSV has them, shortly: 0,0,0."""
+    return ",".join(f"{value:g}" for value in values)

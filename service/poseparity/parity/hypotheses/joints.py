@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from ...keypoints import CSV_NAMES
+from ..confidence import Confidence
 from ..gaps import Gaps, find_gaps
 from ..result import PROVEN, Cause
+from ..sides import in_words
 from .without import Subject
 
 _LISTED = 4
 _MOSTLY = 0.9  # the score of a filling that gives most of the values
+_WRITE_ZEROS = (
+    "write 0,0,0 on both sides: whoever reads the other as a position interpolates to it, trims by it and normalises it"
+)
 
 
 def explain_order(subject: Subject) -> list[Cause]:
@@ -44,6 +49,33 @@ def explain_gaps(subject: Subject) -> list[Cause]:
     return [_gap_cause(subject, gap) for gap in find_gaps(subject.found, subject.a, subject.b)]
 
 
+def explain_missing(subject: Subject, confidence: Confidence) -> list[Cause]:
+    """Joints that are missing on both sides, and are written otherwise."""
+    a, b = subject.a.missing_as, subject.b.missing_as
+    if a is None or b is None or a == b or (a[:2] == b[:2] and confidence.kind == "constant"):
+        return []
+    moved = _found_again(subject, a[:2], b[:2])
+    counts = {side.name: int((~side.present).sum()) for side in (subject.a, subject.b)}
+    if moved:
+        side, other = ("A", b) if not any(b[:2]) else ("B", a)
+        title = f"missing joints of {side} were moved with the others: they are no longer {in_words(other[:2])}"
+        confirm = "leave joints that are 0,0,0 out of every change of coordinates"
+        written = {f"written in {side}": in_words(a if side == "A" else b), f"joints that {side} lacks": counts[side]}
+        return [Cause("zeros-moved", title, written, confirm, PROVEN)]
+    title = f"missing joints of B are written as {in_words(b)}, those of A as {in_words(a)}"
+    evidence = {f"joints that {name} lacks": count for name, count in counts.items()}
+    return [Cause("missing-marker", title, evidence, _WRITE_ZEROS, PROVEN)]
+
+
+def _found_again(subject: Subject, a: tuple[float, float], b: tuple[float, float]) -> bool:
+    """Whether a place of A is one of B as the joints are, and the coordinates of the two are not the same."""
+    affine = subject.found.affine
+    if not affine.model.complexity or a == b:
+        return False
+    distance = np.linalg.norm((affine(np.array(a)) - b) * affine.unit)
+    return bool(distance <= 2 * subject.found.reach.max())
+
+
 def _gap_cause(subject: Subject, gap: Gaps) -> Cause:
     evidence = {
         f"joints that {gap.lacking} lacks": f"{gap.count} of {gap.joints.size}",
@@ -53,17 +85,23 @@ def _gap_cause(subject: Subject, gap: Gaps) -> Cause:
         title = f"missing joints of {gap.having} were moved with the others: they are no longer 0,0"
         confirm = "leave joints that are 0,0,0 out of every change of coordinates"
         return Cause("zeros-moved", title, evidence, confirm, PROVEN)
+    left = _left_as(subject, gap.lacking)
     if not gap.methods:
-        title = f"{gap.lacking} has joints left as zeros where {gap.having} has values"
+        title = f"{gap.lacking} has joints left as {left} where {gap.having} has values"
         evidence["how they were filled"] = "by no method known here: they were seen, or filled in another way"
         confirm = f"look at those frames of {gap.lacking}: threshold of the pose program, its crop, its network's size"
         return Cause("missing-joints", title, evidence, confirm, PROVEN)
     title = (
-        f"{gap.having} was interpolated{_one_sided(gap)}, {gap.lacking} was not: its missing joints are left as zeros"
+        f"{gap.having} was interpolated{_one_sided(gap)}, {gap.lacking} was not: its missing joints are left as {left}"
     )
     evidence |= _filling(gap) | {"which gives": f"{gap.matched} of {gap.count} values"}
     confirm = f"interpolate {gap.lacking} as well, or compare before interpolation"
     return Cause("interpolated", title, evidence, confirm, PROVEN if gap.matched == gap.count else _MOSTLY)
+
+
+def _left_as(subject: Subject, side: str) -> str:
+    written = (subject.a if side == "A" else subject.b).missing_as
+    return "zeros" if written is None or not any(written[:2]) else in_words(written)
 
 
 def _one_sided(gap: Gaps) -> str:

@@ -14,6 +14,7 @@ from ..result import PROVEN
 from ..sides import Side
 
 _PAIRS = 200
+_TINY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Subject:
 
 
 def pixels(value: float) -> float | None:
-    """For the reader: four digits, no more than six decimals; None for what is not finite, which JSON cannot hold."""
+    """For the reader: four digits, two of what is tiny; None for what is not finite, which JSON cannot hold."""
     if not np.isfinite(value):
         return None
-    return round(float(f"{value:.4g}"), 6)
+    return float(f"{value:.4g}" if abs(value) >= _TINY else f"{value:.2g}")
