@@ -9,28 +9,53 @@ from pathlib import Path
 
 import pytest
 
+from tests import summary
+
 ROOT = Path(__file__).resolve().parents[1]
 DEMO_BUNDLE = ROOT / "service/bundles/demo"
 
 
-_FIGURES = pytest.StashKey[list[str]]()
+def pytest_collection_modifyitems(items) -> None:
+    """Which tests go to one process of pytest-xdist: those that share a deployment, or what takes long to make.
+
+    The longest groups come first, so that no process is left with one at the end.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+    items.sort(key=lambda item: _LONGEST.index(group) if (group := _group_of(item)) in _LONGEST else len(_LONGEST))
 
 
-def pytest_configure(config) -> None:
-    config.stash[_FIGURES] = []
+_LONGEST = ("docker", "training", "faults", "golf")
+
+
+def _group_of(item) -> str:
+    if item.get_closest_marker("docker"):
+        return "docker"  # the images, and the one deployment that all end-to-end tests share
+    if "training_runs" in item.fixturenames:
+        return "training"
+    if "golf_model" in item.fixturenames:
+        return "golf"
+    folder = item.path.relative_to(ROOT / "tests").parts[0]
+    return folder if folder == "faults" else str(item.path)
+
+
+def pytest_sessionfinish(session) -> None:
+    summary.hand_back(session.config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node) -> None:
+    summary.take_over(node.config, getattr(node, "workeroutput", {}))
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:
-    if config.stash[_FIGURES]:
-        terminalreporter.section("measured")
-        for line in config.stash[_FIGURES]:
-            terminalreporter.line(line)
+    summary.write(terminalreporter, config)
 
 
 @pytest.fixture(scope="session")
 def figures(pytestconfig) -> list[str]:
     """Lines that a test adds are printed at the end of the run: what was measured, whether it passed or not."""
-    return pytestconfig.stash[_FIGURES]
+    return summary.lines(pytestconfig, "measured")
 
 
 @pytest.fixture(scope="session")

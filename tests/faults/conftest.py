@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests import summary
 from tests.faults.suite import Outcome, Suite
 from tests.faults.table import plain
 
@@ -15,12 +16,11 @@ def pytest_configure(config) -> None:
     config.stash[_OUTCOMES], config.stash[_COUNTS] = [], []
 
 
-def pytest_terminal_summary(terminalreporter, config) -> None:
-    outcomes, counts = config.stash[_OUTCOMES], config.stash[_COUNTS]
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session) -> None:
+    outcomes, counts = session.config.stash[_OUTCOMES], session.config.stash[_COUNTS]
     if outcomes or counts:
-        terminalreporter.section("faults")
-        for line in [*plain(outcomes, width=240), *counts]:
-            terminalreporter.line(line)
+        summary.lines(session.config, "faults").extend([*plain(outcomes, width=240), *counts])
 
 
 @pytest.fixture(scope="session")
