@@ -24,7 +24,7 @@ from tests.integration.test_cli import poseparity
 from tests.integration.traces import trace_of, without_arrays
 
 FRAMES = 14
-FRAME_SIZE, CROP = Size(320, 240), Box(100, 40, 120, 180)
+FRAME_SIZE, CROP = Size(480, 360), Box(100, 90, 220, 210)  # of the demo clip, with all joints
 
 
 @pytest.fixture(scope="module")
@@ -245,22 +245,22 @@ def test_prenormalise_off(skeleton, record_csv, with_bundle, demo_bundle):
 ANNOTATION = normalise.annotation
 
 
-def _float32(skeleton, box):
+def _float32(skeleton, box, parameters):
     positions = skeleton.keypoints[None, ..., :2] - box[:2]
-    return ANNOTATION(skeleton, box) | {"keypoint": positions.astype(np.float32)}
+    return ANNOTATION(skeleton, box, parameters) | {"keypoint": positions.astype(np.float32)}
 
 
-def _in_unit(skeleton, box):
+def _in_unit(skeleton, box, parameters):
     positions = skeleton.keypoints[None, ..., :2] / (FRAME_SIZE.width, FRAME_SIZE.height)
-    return ANNOTATION(skeleton, box) | {"keypoint": positions.astype(np.float16)}
+    return ANNOTATION(skeleton, box, parameters) | {"keypoint": positions.astype(np.float16)}
 
 
-def _full_hd(skeleton, box):
-    return ANNOTATION(skeleton, box) | {"img_shape": (1080, 1920)}
+def _full_hd(skeleton, box, parameters):
+    return ANNOTATION(skeleton, box, parameters) | {"img_shape": (1080, 1920)}
 
 
-def _scores_one(skeleton, box):
-    annotation = ANNOTATION(skeleton, box)
+def _scores_one(skeleton, box, parameters):
+    annotation = ANNOTATION(skeleton, box, parameters)
     return annotation | {"keypoint_score": np.ones_like(annotation["keypoint_score"])}
 
 
