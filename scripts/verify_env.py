@@ -767,8 +767,9 @@ def describe_bytecode(root: Path, loaded: Iterable[str]) -> dict[str, str]:
     own = [root / "service", root / "scripts"]
     folders = dict.fromkeys([*own, *(Path(entry) for entry in sys.path if entry)])
     cached = dict(pair for folder in folders for pair in cached_sources(folder))
-    chosen = {source for source, header in cached.items() if flags_of(header) == UNCHECKED
-              or ALWAYS_COMPILED.intersection(source.parts) or set(own).intersection(source.parents)}
+    chosen = {source for source, header in cached.items()
+              if flags_of(header) == UNCHECKED or set(own).intersection(source.parents)
+              or (ALWAYS_COMPILED.intersection(source.parts) and "tests" not in source.parts)}
     chosen.update(map(Path, loaded))
     rest = smallest(set(cached) - chosen, MOST_COMPILED)
     faults = {source: bytecode_fault(source) for source in (*sorted(chosen), *rest)}
