@@ -50,9 +50,12 @@ def _of_confidence(keypoints: np.ndarray, unseen: np.ndarray, seen: np.ndarray) 
 
 def _shared(keypoints: np.ndarray, placed: np.ndarray) -> list[Place]:
     """Places of several joints of one frame, the most frequent first."""
-    counts = Counter(map(tuple, keypoints[placed][:, :2].tolist()))
-    frequent = [place for place, count in counts.most_common(_CANDIDATES) if count >= _FEWEST]
-    return [place for place in frequent if (at(keypoints, place).sum(axis=1) >= 2).any()]
+    places = np.where(placed, keypoints[..., 0] + 1j * keypoints[..., 1], np.nan)
+    places = np.sort(places, axis=1)
+    twice = places[:, 1:][places[:, 1:] == places[:, :-1]]
+    counts = Counter(zip(twice.real.tolist(), twice.imag.tolist(), strict=True))
+    frequent = [place for place, _ in counts.most_common(_CANDIDATES)]
+    return [place for place in frequent if at(keypoints, place).sum() >= _FEWEST]
 
 
 def _is_jumped_to(keypoints: np.ndarray, placed: np.ndarray, place: Place) -> bool:
