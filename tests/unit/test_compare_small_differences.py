@@ -189,3 +189,31 @@ def test_a_precision_holds_what_it_rounds_to():
     assert precision_of(six_digits(values)).name == "6 significant digits"
     assert precision_of(values.round(3)).name == "3 decimals"
     assert precision_of(np.zeros(5)).name == "whole numbers"
+
+
+@pytest.mark.parametrize(("count", "name"), [(0, "whole numbers"), (1, "1 decimal"), (2, "2 decimals")])
+@pytest.mark.parametrize("middle", [0, 200])
+def test_numbers_that_were_cut_off_are_no_other_corner(clip, count, name, middle):
+    a = placed(lambda points: points - middle)(clip)
+    for cut in (np.trunc, np.floor):
+        b = placed(lambda points, cut=cut: cut(points * 10**count) / 10**count)(a)
+        for sides, coarse in (((a, b), "B"), ((b, a), "A")):
+            cause = only_cause(compare_skeletons(*sides))
+            assert (cause.code, cause.score) == ("rounded", PROVEN)
+            assert cause.title == f"numbers of {coarse} were cut off, not rounded: {name}"
+
+
+def test_cut_off_and_trimmed(clip):
+    comparison = compare_skeletons(clip, placed(np.trunc)(clip)[11:-7])
+    assert proven(comparison) == ["trimmed", "rounded"]
+
+
+def test_less_than_a_pixel_is_no_corner_of_a_crop(clip):
+    cause = only_cause(compare_skeletons(clip, placed(lambda points: points + 0.25)(clip)))
+    assert cause.code == "offset"
+    assert cause.title == "B is A moved by less than a pixel: x by +0.25, y by +0.25"
+
+
+def test_no_factor_is_called_1(clip):
+    cause = only_cause(compare_skeletons(clip, placed(lambda points: points * 1.0000001)(clip)))
+    assert cause.title == "B is A scaled by 1.0000001"

@@ -14,6 +14,7 @@ from .hypotheses.joints import explain_gaps, explain_missing, explain_order
 from .hypotheses.numbers import (
     LAST_DIGITS,
     Rest,
+    cut_off,
     explain_confidence,
     explain_rest,
     is_noise,
@@ -76,17 +77,19 @@ def _compared(first: Side, second: Side) -> Comparison:
 
 
 def _explained(a: Side, b: Side, sides: tuple[dict, dict], raw: dict, found: Alignment) -> Comparison:
-    rounding = None
-    if not found.exact:
+    cut = cut_off(found, a, b) if found.affine.model.complexity else None
+    rest = None
+    if cut:
+        found, rest = cut[0], Rest((cut[1],))
+    elif not found.exact:
         found = quieted(found, a, b)
-    if found.same_share <= SAME_SHARE:
-        rounding = rounded_before(found, a, b)
-        found = rounding[0] if rounding else found
+    if found.same_share <= SAME_SHARE and (rounding := rounded_before(found, a, b)):
+        found, rest = rounding[0], Rest((rounding_cause(*rounding[1:]),))
     if not (found.same_share > SAME_SHARE or is_noise(found)):
         return _not_explained(sides, raw, found, "not the same movement, or changed in a way that is not known here")
     confidence = compare_confidence(found, a, b)
     subject = Subject(a, b, found)
-    rest = Rest((rounding_cause(*rounding[1:]),)) if rounding else explain_rest(subject, confidence)
+    rest = rest or explain_rest(subject, confidence)
     causes = tuple(sorted(_causes(subject, confidence, rest), key=lambda cause: -cause.score))
     unexplained = () if rest.noise else _unexplained(found, confidence, rest, causes)
     figures = {"as_they_stand": raw, "left": what_is_left(found)}

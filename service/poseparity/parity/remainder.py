@@ -135,6 +135,17 @@ def is_off_grid(values: np.ndarray, grid: Precision, room: np.ndarray | float) -
     return int((np.abs(values - grid.rounded(values)) > room + last_bits).sum()) >= _OFF_GRID
 
 
+def are_cut_off(fine: np.ndarray, coarse: np.ndarray, grid: Precision) -> bool:
+    """Whether numbers are finer ones with digits cut off, all towards 0 or all downwards."""
+    step = 2 * grid.half_step(coarse)
+    last_bits = _FLOAT * np.spacing(np.maximum(np.abs(fine), np.abs(coarse)))
+    same_sign = fine * coarse >= 0
+    return any(
+        bool(((lost >= -last_bits) & (lost <= step + last_bits)).all()) and bool(lost.max(initial=0.0) > 0)
+        for lost in (fine - coarse, np.where(same_sign, np.abs(fine) - np.abs(coarse), -np.inf))
+    )
+
+
 def _against_grid(found: Alignment, coarse: Side, fine: Side, *, own_digits: bool) -> Remainder | None:
     """The difference against the grid of one side; None where it has none, or the other's numbers are on it as well.
 

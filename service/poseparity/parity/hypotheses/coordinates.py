@@ -79,12 +79,17 @@ def _scaled(subject: Subject) -> Cause:
     without = subject.without(replace(affine.model, scale="one"))
     factors = np.abs(affine.scale)
     if affine.model.scale == "uniform":
-        evidence, title = {"factor from A to B": pixels(factors[0])}, f"B is A scaled by {factors[0]:.6g}"
+        evidence, title = {"factor from A to B": pixels(factors[0])}, f"B is A scaled by {_factor(factors[0])}"
     else:
         evidence = {"factor of x from A to B": pixels(factors[0]), "of y": pixels(factors[1])}
-        title = f"B is A stretched: x by {factors[0]:.6g}, y by {factors[1]:.6g}"
+        title = f"B is A stretched: x by {_factor(factors[0])}, y by {_factor(factors[1])}"
     confirm = "compare the sizes of the two videos, and of the image that each pose program was given"
     return Cause("scaled", title, evidence | subject.evidence(without), confirm, subject.score(without))
+
+
+def _factor(value: float) -> str:
+    """With so many digits that no factor is called 1."""
+    return f"{value:.6g}" if f"{value:.6g}" != "1" else f"{value:.10g}"
 
 
 def _offset(subject: Subject, moved: list[bool]) -> Cause:
@@ -97,4 +102,8 @@ def _offset(subject: Subject, moved: list[bool]) -> Cause:
     by = ", ".join(f"{'xy'[axis]} by {affine.offset[axis]:+.6g}" for axis in range(2) if moved[axis])
     title = f"coordinates are relative to another corner, such as the crop's: B is A moved, {by}"
     confirm = "compare with the corner of the crop; where both are relative to a crop, with another padding of it"
+    in_pixels = max(map(abs, subject.a.extent)) > 4 * _UNIT
+    if in_pixels and affine.model.scale == "one" and np.abs(affine.offset).max() < 1:
+        title = f"B is A moved by less than a pixel: {by}"
+        confirm = "no corner of a crop lies between pixels: look for a half pixel that one side adds, or for resampling"
     return Cause("offset", title, evidence | subject.evidence(without), confirm, subject.score(without))

@@ -11,7 +11,7 @@ from .. import geometry
 from ..alignment import SAME_SHARE, Alignment, align, look, with_affine
 from ..confidence import Confidence
 from ..precision import COARSE
-from ..remainder import CLOSE, Remainder, remainder
+from ..remainder import CLOSE, Remainder, are_cut_off, is_off_grid, remainder
 from ..result import PROVEN, Cause
 from ..sides import Side
 from .without import Subject, pixels
@@ -63,6 +63,39 @@ def rounded_before(found: Alignment, a: Side, b: Side) -> tuple[Alignment, str, 
                 if again.exact and float(np.median(again.reach[again.common])) <= _FINER * step:
                     return again, "B" if side is a else "A", precision.name
     return None
+
+
+def cut_off(found: Alignment, a: Side, b: Side) -> tuple[Alignment, Cause] | None:
+    """Whether the numbers of one side are the other's with digits cut off, as a cast to an integer does it.
+
+    That moves everything by half a step on average, which is not to be taken for another corner of the coordinates.
+
+    Returns:
+        The alignment without any map, what was cut off counted as none; and the cause.
+    """
+    plain = with_affine(found, a, b, geometry.IDENTITY)
+    for coarse, fine in ((b, a), (a, b)):
+        grid = coarse.precision
+        numbers, finer = (side[plain.common][:, :2] for side in _of(plain, coarse))
+        if grid.decimals is None or not is_off_grid(finer, grid, 0.0) or not are_cut_off(finer, numbers, grid):
+            continue
+        step = 2 * grid.half_step(numbers)
+        evidence = {
+            f"numbers of {coarse.name}": grid.name,
+            f"of {fine.name}": fine.precision.name,
+            "step, px": pixels(float(np.median(step))),
+            f"cutting those of {fine.name} gives": f"{len(numbers)} of {len(numbers)} joints of {coarse.name}",
+        }
+        title = f"numbers of {coarse.name} were cut off, not rounded: {grid.name}"
+        confirm = f"look at how {coarse.name} is written: a cast to an integer cuts off what stands behind the point"
+        reach = np.maximum(plain.reach, np.hypot(1, 1) * float(step.max()))
+        return replace(plain, reach=reach), Cause("rounded", title, evidence, confirm, PROVEN)
+    return None
+
+
+def _of(found: Alignment, coarse: Side) -> tuple[np.ndarray, np.ndarray]:
+    """The coarse side's keypoints and the other's, moment by moment."""
+    return (found.b, found.a) if coarse.name == "B" else (found.a, found.b)
 
 
 @dataclass(frozen=True)
