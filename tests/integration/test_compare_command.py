@@ -61,6 +61,28 @@ def test_json_holds_the_same(files, capsys):
     assert set(comparison["causes"][0]) == {"code", "title", "evidence", "confirm", "score", "stage"}
 
 
+def test_what_reading_a_file_took_for_missing_is_noted(files, tmp_path, capsys):
+    skeleton = skeleton_csv.read(files["local.csv"].read_bytes(), max_frames=1000)
+    marked = np.where(skeleton.any(axis=-1)[..., None], skeleton, -1.0)
+    (tmp_path / "marked.csv").write_bytes(skeleton_csv.write(marked))
+    assert cli.main(["compare", str(files["local.csv"]), str(tmp_path / "marked.csv")]) == 0
+    printed = capsys.readouterr().out
+    assert "B: 133 of 1768 joints are -1,-1,-1 and taken as missing" in printed
+    marked[..., 2] = np.maximum(marked[..., 2], 0)
+    (tmp_path / "marked.csv").write_bytes(skeleton_csv.write(marked))
+    assert cli.main(["compare", str(files["local.csv"]), str(tmp_path / "marked.csv")]) == 1
+    printed = capsys.readouterr().out
+    assert "1. missing joints of B are written as -1,-1,0, those of A as 0,0,0 (proven)" in printed
+
+
+def test_json_of_what_is_hardly_different(files, tmp_path, capsys):
+    skeleton = skeleton_csv.read(files["local.csv"].read_bytes(), max_frames=1000)
+    (tmp_path / "free.csv").write_bytes(skeleton_csv.write(plant(skeleton, "pins off")))
+    assert cli.main(["compare", str(files["local.csv"]), str(tmp_path / "free.csv"), "--json"]) == 1
+    comparison = json.loads(capsys.readouterr().out)
+    assert [(cause["code"], cause["score"]) for cause in comparison["causes"]] == [("numerics", 0.9)]
+
+
 @pytest.mark.parametrize(
     "name, words",
     [

@@ -17,7 +17,7 @@ from .report import report
 from .result import Comparison
 
 if TYPE_CHECKING:  # the command line loads without NumPy: a processor that NumPy cannot run on is refused by name
-    import numpy as np
+    from ..skeleton_csv import SkeletonCsv
 
 _HELP = "say where two runs differ first, and why; exit 0 identical, 1 different, 2 error"
 _DESCRIPTION = (
@@ -107,16 +107,16 @@ def compare_files(a: Path, b: Path) -> Comparison:
     Raises:
         InputError: a file is no skeleton CSV; the message names it.
     """
-    skeletons = _read(a), _read(b)
+    files = _read(a), _read(b)
     from .csvs import compare_skeletons  # imports SciPy: a wrong path is told before that
 
-    comparison = compare_skeletons(*skeletons)
+    comparison = compare_skeletons(*(file.keypoints for file in files))
     sides = [{"file": str(path)} | side for path, side in zip((a, b), comparison.sides, strict=True)]
-    return replace(comparison, sides=(sides[0], sides[1]))
+    read = [f"{name}: {notice.message}" for name, file in zip("AB", files, strict=True) for notice in file.notices]
+    return replace(comparison, sides=(sides[0], sides[1]), notes=(*read, *comparison.notes))
 
 
-def _read(path: Path) -> np.ndarray:
-    """A skeleton: float64 (frames, 17, 3)."""
+def _read(path: Path) -> SkeletonCsv:
     from .. import skeleton_csv
     from ..inputs import kind_of
 
@@ -126,7 +126,7 @@ def _read(path: Path) -> np.ndarray:
                 "it is a video or another binary file, expected a skeleton CSV",
                 fix="make its skeleton CSV first: poseparity run VIDEO --csv FILE",
             )
-        return skeleton_csv.read(path.read_bytes(), max_frames=load_settings().max_frames)
+        return skeleton_csv.read_with_notices(path.read_bytes(), max_frames=load_settings().max_frames)
     except InputError as error:
         error.args = (f"{path}: {error}",)
         raise
