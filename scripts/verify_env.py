@@ -1281,12 +1281,12 @@ def child_main() -> int:
     request, environ = json.load(sys.stdin), dict(os.environ)
     for name in request["modules"]:
         print(json.dumps({name: describe_module(name)}), file=answers, flush=True)
-    print(json.dumps({"pins": probe_pins(request["pins"], environ, request["without"])}), file=answers, flush=True)
     print(json.dumps({"libraries": loaded_libraries()}), file=answers, flush=True)
     if "root" in request:
         warnings.simplefilter("ignore")  # of sources that are compiled
         bytecode = describe_bytecode(Path(request["root"]), [*request["loaded"], *loaded_sources()])
         print(json.dumps({"bytecode": bytecode}), file=answers, flush=True)
+    print(json.dumps({"pins": probe_pins(request["pins"], environ, request["without"])}), file=answers, flush=True)
     print(json.dumps({"fingerprint": take_fingerprint(request["without"])}), file=answers, flush=True)
     return 0
 
