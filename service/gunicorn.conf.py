@@ -11,6 +11,7 @@ import sys
 from poseparity.errors import PoseParityError
 from poseparity.numerics import require_processor, unset_pins
 from poseparity.settings import load_settings
+from poseparity.web import doors  # noqa: F401  made before the fork: the workers share what is in it
 from poseparity.web.logs import logging_config
 
 
@@ -25,7 +26,7 @@ _read = _settings()
 
 bind = f"{_read.host}:{_read.port}"
 workers = _read.workers
-worker_class = "gthread"
+worker_class = "poseparity.web.worker.Worker"
 # Requests that wait for the slot hold a thread each; the others are for health checks, refusals and uploads.
 threads = _read.http_threads + 1 + _read.queue_limit
 # Torch's own threads do not survive a fork: nothing that loads it may run before.

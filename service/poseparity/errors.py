@@ -98,9 +98,19 @@ class UploadTooSlow(PoseParityError):
     http_status = 408
 
 
+class TookTooLong(PoseParityError):
+    code = "took-too-long"
+    http_status = 422
+
+
 class CapacityError(PoseParityError):
     code = "queue-full"
     http_status = 429
+
+
+class ClientLeft(PoseParityError):
+    code = "client-left"
+    http_status = 499  # as nginx logs it; nobody reads it
 
 
 class NotReadyError(PoseParityError):

@@ -7,7 +7,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from . import skeleton_csv
+from . import skeleton_csv, stop
 from .bundle import Bundle
 from .csv_input import skeleton_of_csv
 from .engines.base import PoseEngine
@@ -100,18 +100,31 @@ class Pipeline:
 
     Args:
         bundle: the models and every parameter.
-        max_frames, max_pixels: inputs over these limits are refused.
+        max_frames, max_pixels, max_total_pixels: inputs over these limits are refused.
+        decode_memory_bytes: most memory that decoding a video may take; None for any.
         openpose: OpenPose on this machine, for a bundle whose pose engine is its executable.
     """
 
     def __init__(
-        self, bundle: Bundle, *, max_frames: int, max_pixels: int, openpose: Installation | None = None
+        self,
+        bundle: Bundle,
+        *,
+        max_frames: int,
+        max_pixels: int,
+        max_total_pixels: int | None = None,
+        decode_memory_bytes: int | None = None,
+        openpose: Installation | None = None,
     ) -> None:
         self.bundle = bundle
         self._max_frames = max_frames
         engine = build_engine(bundle, openpose or Installation())
         self.stages = (
-            Decode(max_frames=max_frames, max_pixels=max_pixels),
+            Decode(
+                max_frames=max_frames,
+                max_pixels=max_pixels,
+                max_total_pixels=max_total_pixels,
+                memory_bytes=decode_memory_bytes,
+            ),
             *_crop_stages(bundle, engine),
             Pose(bundle, engine),
             Inspect(bundle),
@@ -185,6 +198,7 @@ class Pipeline:
         for stage in self.stages[names.index(first) :]:
             began = time.perf_counter()
             try:
+                stop.check()
                 record = _call(stage, record, observe)
             except PoseParityError as error:
                 error.details.setdefault("stage", stage.name)

@@ -38,12 +38,17 @@ class VideoFile:
 
 @dataclass(frozen=True)
 class Video:
-    """A video of which every frame could be decoded. Frames are not held here: they are streamed from `path`."""
+    """A video of which every frame could be decoded. Frames are not held here: they are streamed from `path`.
+
+    Attributes:
+        notices: what an answer should say of it.
+    """
 
     path: Path
     size: Size
     frames_per_second: float
     frame_count: int
+    notices: tuple[Notice, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ def load_pipeline(settings: Settings, *, pinned: bool = True) -> Pipeline:
         bundle,
         max_frames=settings.max_frames,
         max_pixels=settings.max_pixels,
+        max_total_pixels=settings.max_total_pixels,
+        decode_memory_bytes=settings.decode_memory_bytes,
         openpose=Installation.of(settings),
     )
     if pinned:

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import stop
 from ..errors import EngineError
 from ..numerics import read_pins
 from ..settings import Settings
@@ -116,7 +117,7 @@ def _run(command: list[str], folder: Path, timeout_s: int) -> str:
                 f"{command[0]} cannot be started: {error.strerror}", fix=f"set {BINARY_VARIABLE} to an executable"
             ) from error
         try:
-            status = process.wait(timeout_s)
+            status = stop.wait(process, timeout_s)
         except subprocess.TimeoutExpired as error:
             raise EngineError(
                 f"{name} did not end within {timeout_s} seconds{_said(err, out)}",

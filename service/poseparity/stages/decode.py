@@ -3,83 +3,67 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-import cv2
 import numpy as np
 
-from ..errors import InputError, InputTooLarge
+from .. import stop
+from ..errors import InputError
 from ..observe import Observe, Observed, unobserved
-from ..records import Size, Video, VideoFile
+from ..records import Notice, Size, Video, VideoFile
+from ..video.confined import look_through
+from ..video.containers import asf_seconds, container_of, ends_in_the_middle
+from ..video.look import Limits, Looked
+from ..video.opening import FIX, opened, unreadable
 
-_FIX = "send a whole video in a common format (H.264 or MPEG-4 in .mp4, .avi, .mov, .mkv)"
-# Containers round their frame count; a cut file lacks more than this share of it.
-_COUNT_TOLERANCE = 0.02
-
-
-# FFmpeg tells a format by its content, and some are playlists that name other files: containers of video only. It is
-# read at every open.
-os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = (
-    "format_whitelist;mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpegts,mpeg,flv,asf,ogg"
-)
+# Share of a video that has to be there and sound, where the bundle does not say.
+SOUND_SHARE = 0.95
+_COUNTS_FRAMES = ("mp4", "avi")
+_SAYS_ITS_LENGTH = (*_COUNTS_FRAMES, "matroska", "flv", "asf")
+_COUNT_SLACK, _LENGTH_SLACK = 1, 4  # frames: counts are rounded; a length holds delays, and sound that goes on longer
 
 
 class Decode(Observed):
-    """Decode every frame once, so that a damaged or endless video is refused before any model runs.
+    """Decode every frame once, in a process of its own, so that no damaged, huge or endless video reaches a model.
 
-    Reads: VideoFile. Adds: size, frame rate and the number of frames that can be decoded.
-    Raises: InputError (empty, unreadable or truncated), InputTooLarge (too many frames or pixels).
+    Reads: VideoFile. Adds: size, frame rate, the number of frames that can be decoded, and what is damaged or lacks.
+    Raises: InputError (empty, unreadable, truncated, damaged, of several sizes), InputTooLarge (too many frames or
+    pixels, too much memory).
     """
 
     name = "decode"
     observed: ClassVar = {"frame": "grey levels"}
 
-    def __init__(self, *, max_frames: int, max_pixels: int) -> None:
-        self._max_frames = max_frames
-        self._max_pixels = max_pixels
+    def __init__(
+        self,
+        *,
+        max_frames: int,
+        max_pixels: int,
+        max_total_pixels: int | None = None,
+        memory_bytes: int | None = None,
+        min_share: float = SOUND_SHARE,
+    ) -> None:
+        self._limits = Limits(max_frames, max_pixels, max_total_pixels, memory_bytes)
+        self._min_share = min_share
 
     def __call__(self, file: VideoFile, observe: Observe = unobserved) -> Video:
         if file.path.stat().st_size == 0:
-            raise InputError("the video file is empty (0 bytes)", code="empty-file", fix=_FIX)
-        with _opened(file.path) as capture:
-            size = self._checked_size(capture)
-            declared = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
-            count = self._count(capture, observe)
-            rate = float(capture.get(cv2.CAP_PROP_FPS))
-        _check_count(count, declared if _counts_frames(file.path) else 0)
-        if not 0 < rate <= 100_000:  # a browser's WebM has 1000
-            raise InputError(f"the video's frame rate is {rate}", code="unreadable-video", fix=_FIX)
-        return Video(path=file.path, size=size, frames_per_second=rate, frame_count=count)
-
-    def _checked_size(self, capture: cv2.VideoCapture) -> Size:
-        size = Size(int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)))
-        if size.width * size.height > self._max_pixels:
-            raise InputTooLarge(
-                f"the video's frames are {size.width}x{size.height}, more than {self._max_pixels} pixels",
-                code="frame-too-large",
-                fix="scale the video down, for example to 1920x1080",
-            )
-        return size
-
-    def _count(self, capture: cv2.VideoCapture, observe: Observe) -> int:
-        count = 0
-        while capture.grab():
-            count += 1
-            if observe is not unobserved:  # counting alone needs no pixels
-                decoded, frame = capture.retrieve()
-                if decoded:
-                    observe("frame", frame)
-            if count > self._max_frames:
-                raise InputTooLarge(
-                    f"the video has more than {self._max_frames} frames",
-                    code="too-many-frames",
-                    fix=f"send at most {self._max_frames} frames: cut the recording to the action",
-                )
-        return count
+            raise InputError("the video file is empty (0 bytes)", code="empty-file", fix=FIX)
+        found = look_through(file.path, self._limits)
+        _check_count_and_rate(found)
+        video = Video(
+            path=file.path,
+            size=Size(found.width, found.height),
+            frames_per_second=found.rate,
+            frame_count=found.count,
+            notices=tuple(_what_lacks(file.path, found, self._min_share)),
+        )
+        if observe is not unobserved:  # counting alone needs no pixels here
+            for _, frame in frames(video):
+                observe("frame", frame)
+        return video
 
 
 def frames(video: Video, wanted: frozenset[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
@@ -88,17 +72,18 @@ def frames(video: Video, wanted: frozenset[int] | None = None) -> Iterator[tuple
     Raises:
         InputError: a frame that `Decode` counted cannot be decoded now.
     """
-    with _opened(video.path) as capture:
+    with opened(video.path) as capture:
         for index in range(video.frame_count):
+            stop.check()
             if not capture.grab():
-                raise _unreadable(f"frame {index} of {video.frame_count} could not be decoded")
+                raise unreadable(f"frame {index} of {video.frame_count} could not be decoded")
             if wanted is not None and index not in wanted:
                 continue
             decoded, frame = capture.retrieve()
             if not decoded:
-                raise _unreadable(f"frame {index} of {video.frame_count} could not be converted to BGR")
+                raise unreadable(f"frame {index} of {video.frame_count} could not be converted to BGR")
             if frame.shape != (video.size.height, video.size.width, 3):
-                raise _unreadable(f"frame {index} has another size than the first, {frame.shape[1]}x{frame.shape[0]}")
+                raise unreadable(f"frame {index} has another size than the first, {frame.shape[1]}x{frame.shape[0]}")
             yield index, frame
 
 
@@ -108,41 +93,66 @@ def sampled_indices(frame_count: int, share: float) -> tuple[int, ...]:
     return tuple(position * frame_count // count for position in range(count))
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    # FFmpeg only: another backend found on the machine would decode other pixels. One decoder thread: no hardware.
-    options = [cv2.CAP_PROP_HW_ACCELERATION, cv2.VIDEO_ACCELERATION_NONE, cv2.CAP_PROP_N_THREADS, 1]
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, options)
-    try:
-        if not capture.isOpened():
-            raise _unreadable("the file is not a video that can be decoded, or it was cut before its index")
-        yield capture
-    except cv2.error as error:
-        raise _unreadable(f"OpenCV cannot decode it: {str(error).splitlines()[0][:80]}") from error
-    finally:
-        capture.release()
-
-
-def _counts_frames(path: Path) -> bool:
-    """Whether the container itself counts its frames, as MP4 and AVI do; of others OpenCV estimates the number."""
-    with path.open("rb") as file:
-        head = file.read(8)
-    return head[4:] == b"ftyp" or head[:4] == b"RIFF"
-
-
-def _check_count(count: int, declared: int) -> None:
-    if count == 0:
-        raise _unreadable("no frame of the video could be decoded")
-    if declared > 0 and count < declared - max(1, _COUNT_TOLERANCE * declared):
+def _check_count_and_rate(found: Looked) -> None:
+    if found.count == 0:
+        raise unreadable("no frame of the video could be decoded")
+    if found.count < 2:
         raise InputError(
-            f"the video is truncated: it declares {declared} frames, only {count} could be decoded",
-            code="truncated-video",
-            fix="send the whole file: record or copy it again",
-            details={"declared": declared, "decoded": count},
+            f"the video has {found.count} frame; an action needs at least 2", code="too-few-frames", fix=FIX
         )
-    if count < 2:
-        raise InputError(f"the video has {count} frame; an action needs at least 2", code="too-few-frames", fix=_FIX)
+    if not 0 < found.rate <= 100_000:  # a browser's WebM has 1000
+        raise InputError(f"the video's frame rate is {found.rate}", code="unreadable-video", fix=FIX)
 
 
-def _unreadable(message: str) -> InputError:
-    return InputError(message, code="unreadable-video", fix=_FIX)
+def _what_lacks(path: Path, found: Looked, min_share: float) -> Iterator[Notice]:
+    """What an answer says of frames that are not there or not sound.
+
+    Raises:
+        InputError: they are too many.
+    """
+    container = container_of(path)
+    share = _share_read(path, container, found)
+    if share is None and (found.cut or found.damaged_end or ends_in_the_middle(path, container)):
+        words = f"nothing says how much is missing: {found.count} frames could be decoded"
+        raise _truncated(f"the video ends in the middle of a frame, and {words}", {"decoded": found.count})
+    declared = found.count if share is None else round(found.count / share)
+    if declared > found.count and share < min_share:
+        words = f"it declares {declared} frames, only {found.count} could be decoded"
+        raise _truncated(f"the video is truncated: {words}", {"declared": declared, "decoded": found.count})
+    if (found.count - found.damaged) / declared < min(min_share, 1 - 1 / declared):
+        raise _damaged(found, declared, min_share)
+    if declared > found.count:
+        yield Notice("truncated-video", f"{found.count} of about {declared} frames could be decoded ({share:.1%})")
+    if found.damaged:
+        yield Notice("damaged-video", f"FFmpeg complained of {found.damaged} of {found.count} frames: they are damaged")
+
+
+def _share_read(path: Path, container: str, found: Looked) -> float | None:
+    """Share of the declared video that was decoded, 1 where it may be all; None where its length is not declared."""
+    declared = found.declared
+    if container == "asf":
+        declared = round((asf_seconds(path) or 0.0) * found.rate)
+    if container not in _SAYS_ITS_LENGTH or declared <= 0:
+        return None
+    read = found.count
+    if container != "mp4" and found.last_s > 0:
+        # A frame rate may be that of a clock, many times too high, and the count with it: then times tell more.
+        read = max(read, round(found.last_s * found.rate) + 1)
+    slack = _COUNT_SLACK if container in _COUNTS_FRAMES else _LENGTH_SLACK
+    return 1.0 if read + slack >= declared else read / declared
+
+
+def _truncated(message: str, details: dict) -> InputError:
+    return InputError(
+        message, code="truncated-video", fix="send the whole file: record or copy it again", details=details
+    )
+
+
+def _damaged(found: Looked, declared: int, min_share: float) -> InputError:
+    return InputError(
+        f"the video is damaged: FFmpeg complained of {found.damaged} of {found.count} frames; at least {min_share:.0%} "
+        "have to be there and sound",
+        code="damaged-video",
+        fix="send the file again, or record it again",
+        details={"declared": declared, "decoded": found.count, "damaged": found.damaged, "min_share": min_share},
+    )

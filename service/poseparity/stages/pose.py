@@ -49,7 +49,7 @@ class Pose(Observed):
             frame_size=video.size,
             crop=box,
             company=company,
-            notices=notices_of(company, self._follow, self._model_persons),
+            notices=(*video.notices, *notices_of(company, self._follow, self._model_persons)),
         )
 
     def describe(self) -> dict:

@@ -75,14 +75,16 @@ def _run_video(path: Path, form: PredictionForm, observe: Observe):
                 f"{name} came with a video",
                 fix=f"leave {name} out: it goes with a skeleton CSV, a video brings its own",
             )
-    return slot().run(lambda pipeline: pipeline.run_video(path, observe=observe))
+    return slot().run(lambda pipeline: pipeline.run_video(path, observe=observe), "video")
 
 
 def _run_csv(path: Path, form: PredictionForm, observe: Observe):
     content = read_csv(path)
     frame_size = parse_size(form.frame_size) if form.frame_size else None
     crop = parse_box(form.crop) if form.crop else None
-    return slot().run(lambda pipeline: pipeline.run_csv(content, frame_size=frame_size, crop=crop, observe=observe))
+    return slot().run(
+        lambda pipeline: pipeline.run_csv(content, frame_size=frame_size, crop=crop, observe=observe), "csv"
+    )
 
 
 def _only_upload(form: PredictionForm) -> FileStorage:

@@ -19,7 +19,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from ..errors import InputError, InputTooLarge, NoRoomForUpload, NotReadyError, PoseParityError
+from ..errors import InputError, InputTooLarge, NoRoomForUpload, PoseParityError
 from . import request_ids
 from .logs import log
 
@@ -27,6 +27,7 @@ SHOWN = 60  # characters of what was sent that a message repeats at most
 
 _SEE_ROUTES = "see /openapi.json for the routes, their methods and their fields"
 _RETRY_AFTER = "retry_after_s"
+_ASKED_OFTEN = ("not-ready", "busy")  # by probes
 
 
 def invalid_request(message: str, *, fix: str, details: dict | None = None) -> InputError:
@@ -74,7 +75,7 @@ def _answer(error: PoseParityError) -> Response:
 
 def _logger_for(error: PoseParityError) -> Callable:
     """A refused input is everyday business; why the service is not ready was logged once, when it arose."""
-    if isinstance(error, NotReadyError):
+    if error.code in _ASKED_OFTEN:
         return log.debug
     return log.info if error.http_status < 500 else log.error
 

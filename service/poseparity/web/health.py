@@ -22,8 +22,13 @@ def healthz():
 
 @blueprint.get("/readyz", responses={200: Ready, 503: ErrorReply})
 def readyz():
-    """The models are loaded and have answered the bundle's demo clip; 503 says why they have not."""
-    return {"status": "ready", "bundle": slot().require_ready().bundle.identity()}
+    """The models are loaded and have answered the bundle's demo clip, and a request can be taken; 503 says why not.
+
+    It cannot be taken ("busy") while requests hold all places of all workers, as a prediction would be answered 429.
+    """
+    bundle = slot().require_ready().bundle
+    slot().require_place()
+    return {"status": "ready", "bundle": bundle.identity()}
 
 
 @blueprint.get("/v1/environment", responses={200: EnvironmentReply})

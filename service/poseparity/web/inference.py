@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
 from functools import wraps
@@ -14,23 +12,29 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
-from ..errors import CapacityError, NotReadyError, PoseParityError
+from ..errors import CapacityError, ClientLeft, NotReadyError, PoseParityError
 from ..numerics import enforce
 from ..settings import Settings
+from ..stop import Stop
+from .clients import Client
+from .doors import DOORS
 from .logs import log
+from .waiting import Kind, Waiting
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline, PipelineResult
 
 EXTENSION = "inference"
 _LOADING_RETRY_S = 5
+_LOOK_S = 0.25  # how often it is looked whether a client has left
 
 
 class Inference:
     """One thread that loads the models and then runs every inference of this process, first come, first served.
 
     One thread, and not a lock that many threads share: requests keep their order, and the models are only ever used by
-    the thread that loaded them. Requests that arrive while the models load wait in the same queue.
+    the thread that loaded them. Requests that arrive while the models load wait in the same queue. Whoever leaves is
+    taken out of the queue, or has the inference ended between two frames.
 
     Args:
         settings: the bundle and the limits.
@@ -42,7 +46,7 @@ class Inference:
         self._loaded: Future[Pipeline] | None = None
         self._places = threading.Lock()
         self._taken = 0
-        self._last_seconds = 1.0
+        self._waiting = Waiting(longest=settings.inference_timeout_s)
         self.pins: list[dict] = []
 
     def init_app(self, app: Flask) -> None:
@@ -53,6 +57,7 @@ class Inference:
         if self._loaded is None:
             self._loaded = self._thread.submit(self._load)
             self._loaded.add_done_callback(_log_outcome)
+            self._loaded.add_done_callback(lambda _: self._tell_the_others())
 
     def require_ready(self) -> Pipeline:
         """The loaded and warmed pipeline, for what it says of itself; inferences go through `run`.
@@ -67,6 +72,21 @@ class Inference:
                 details={"retry_after_s": _LOADING_RETRY_S},
             )
         return self._pipeline()
+
+    def require_place(self) -> None:
+        """Nothing, where this worker or another one could take a request now.
+
+        Raises:
+            NotReadyError: all places of all workers are taken.
+        """
+        if self._all_taken() and not DOORS.another_is_open():
+            full = self._full()
+            raise NotReadyError(str(full), code="busy", fix=full.fix, details=full.details)
+
+    @property
+    def leaves_it_to_others(self) -> bool:
+        """Whether a new connection should go to another worker: this one can take no request, and that one can."""
+        return not self._can_take() and DOORS.another_is_open()
 
     @contextmanager
     def place(self) -> Iterator[None]:
@@ -84,25 +104,44 @@ class Inference:
         finally:
             with self._places:
                 self._taken -= 1
+            self._tell_the_others()
 
-    def run(self, work: Callable[[Pipeline], PipelineResult]) -> PipelineResult:
+    def run(self, work: Callable[[Pipeline], PipelineResult], kind: Kind) -> PipelineResult:
         """Wait for the slot, then do `work` in it. Only for whoever has a `place`: that is what bounds the queue.
 
+        Args:
+            kind: of the input: what is like it tells how long it will take.
+
         Raises:
-            NotReadyError: the models could not be loaded, or nobody has begun to load them.
+            NotReadyError: the models could not be loaded, nobody has begun to load them, or the service stops.
+            ClientLeft: the client did; what is queued for it is never begun.
+            TookTooLong: see the setting inference_timeout_s.
             PoseParityError: whatever `work` raises.
         """
         if self._loaded is None:
             self.require_ready()
-        # The request's context goes along, so that what is logged in the slot carries the request's id.
-        return self._thread.submit(copy_context().run, self._infer, work).result()
+        stop, client = Stop(self._settings.inference_timeout_s), Client.current()
+        with self._waiting.joined(kind, stop):
+            # The request's context goes along, so that what is logged in the slot carries the request's id.
+            future = self._thread.submit(copy_context().run, self._infer, work, stop)
+            while not wait([future], timeout=_LOOK_S).done:
+                if client.has_left:
+                    stop.because(_client_left())
+                if stop.reason is not None and future.cancel():
+                    raise stop.reason
+            return future.result()
 
-    def _infer(self, work: Callable[[Pipeline], PipelineResult]) -> PipelineResult:
-        began = time.perf_counter()
-        try:
-            return work(self._pipeline())
-        finally:
-            self._last_seconds = time.perf_counter() - began
+    def end(self) -> None:
+        """End everything that waits or is computed: the service stops now."""
+        for stop in self._waiting.stops():
+            stop.because(_stopping())
+
+    def _infer(self, work: Callable[[Pipeline], PipelineResult], stop: Stop) -> PipelineResult:
+        pipeline = self._pipeline()
+        if stop.reason is not None:
+            raise stop.reason
+        with self._waiting.begun(stop), stop.watched():
+            return work(pipeline)
 
     def _load(self) -> Pipeline:
         # Imported here, in the worker: torch must not be loaded before the fork, and takes seconds to import.
@@ -127,12 +166,24 @@ class Inference:
 
     def _take_place(self) -> None:
         with self._places:
-            if self._taken >= 1 + self._settings.queue_limit:
+            if self._all_taken():
                 raise self._full()
             self._taken += 1
+        self._tell_the_others()
+
+    def _all_taken(self) -> bool:
+        return self._taken >= 1 + self._settings.queue_limit
+
+    def _can_take(self) -> bool:
+        loaded = self._loaded is not None and self._loaded.done() and self._loaded.exception() is None
+        return loaded and not self._all_taken()
+
+    def _tell_the_others(self) -> None:
+        with self._places:
+            DOORS.set_open(self._can_take())
 
     def _full(self) -> CapacityError:
-        seconds = max(1, math.ceil(self._last_seconds * self._taken))
+        seconds = self._waiting.seconds_left(places=self._taken)
         return CapacityError(
             f"requests that are being received, wait or are being answered hold all places: {self._taken}",
             fix=f"send it again after {seconds} seconds, or let the service have more workers",
@@ -154,6 +205,22 @@ def holds_place(view):
             return view(*args, **kwargs)
 
     return placed
+
+
+def _client_left() -> ClientLeft:
+    return ClientLeft(
+        "the client closed its connection before it was answered",
+        fix="keep the connection open, both ways, until the answer is there",
+    )
+
+
+def _stopping() -> NotReadyError:
+    return NotReadyError(
+        "the service stops before this request could be answered",
+        code="stopping",
+        fix=f"send it again in {_LOADING_RETRY_S} seconds",
+        details={"retry_after_s": _LOADING_RETRY_S},
+    )
 
 
 def _log_outcome(loaded: Future) -> None:

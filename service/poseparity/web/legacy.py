@@ -37,7 +37,7 @@ def recognise_csv(body: LegacyRequest):
         "crop": Box(*body.crop_bbox) if body.crop_bbox else None,
         "assume_crop": True,  # the field was always optional, whatever the bundle
     }
-    result = slot().run(lambda pipeline: pipeline.run_csv(content, **context))
+    result = slot().run(lambda pipeline: pipeline.run_csv(content, **context), "csv")
     return legacy_reply(result.prediction, (*_of_unknown_keys(body), *result.kept.notices))
 
 

@@ -1,0 +1,98 @@
+"""Ending work that nobody waits for: between two frames, and between two stages, the work asks whether to go on.
+
+What is being worked on is known by its context, as a request's id is for the log, so that no stage hands it on.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from .errors import PoseParityError, TookTooLong
+
+_ASK_S = 0.2  # how often is asked while another program works
+
+
+class Stop:
+    """Whether one piece of work is to end, and why. Another thread may say so; the work finds out when it asks.
+
+    Args:
+        seconds: that the work may take, from `watched` on; None for any time.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds
+        self._ends = float("inf")
+        self._lock = threading.Lock()
+        self._reason: PoseParityError | None = None
+
+    def because(self, reason: PoseParityError) -> None:
+        """End the work with this error; the first reason stays."""
+        with self._lock:
+            self._reason = self._reason or reason
+
+    @property
+    def reason(self) -> PoseParityError | None:
+        """Why it is to end; None while it is to go on."""
+        if self._reason is None and time.monotonic() > self._ends:
+            self.because(_took_too_long(self._seconds))
+        return self._reason
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """What is done within the block asks this one; the clock starts."""
+        if self._seconds is not None:
+            self._ends = time.monotonic() + self._seconds
+        before = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(before)
+
+
+_current: ContextVar[Stop | None] = ContextVar("poseparity-stop", default=None)
+
+
+def check() -> None:
+    """Go on, or end.
+
+    Raises:
+        PoseParityError: the work in hand is to end; the error says why.
+    """
+    stop = _current.get()
+    if stop is not None and stop.reason is not None:
+        raise stop.reason
+
+
+def wait(process: subprocess.Popen, seconds: float | None = None) -> int:
+    """The exit status of a program that works for the work in hand, asking meanwhile whether to go on.
+
+    Raises:
+        subprocess.TimeoutExpired: it runs longer than that; it is left running, also where another error is raised.
+        PoseParityError: see `check`.
+    """
+    ends = float("inf") if seconds is None else time.monotonic() + seconds
+    poll, ending = select.poll(), os.pidfd_open(process.pid)
+    try:
+        poll.register(ending, select.POLLIN)
+        while not poll.poll(1000 * max(0.0, min(_ASK_S, ends - time.monotonic()))):
+            check()
+            if time.monotonic() >= ends:
+                raise subprocess.TimeoutExpired(process.args, seconds)
+        return process.wait()
+    finally:
+        os.close(ending)
+
+
+def _took_too_long(seconds: float) -> TookTooLong:
+    return TookTooLong(
+        f"the answer was not computed within {seconds:g} seconds",
+        fix="send a shorter or smaller video, or let the service raise POSEPARITY_INFERENCE_TIMEOUT_S",
+        details={"max_seconds": seconds},
+    )

@@ -1,0 +1,53 @@
+"""Looking through a video in a process of its own, which ends when the work in hand does; see look.py."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from .. import stop
+from ..errors import InputError, InputTooLarge
+from .look import Limits, Looked, too_much_memory
+from .opening import unreadable
+
+_TOO_LARGE = InputTooLarge.http_status
+
+
+def look_through(path: Path, limits: Limits) -> Looked:
+    """Decode every frame of a video once, elsewhere.
+
+    Raises:
+        InputError: it cannot be decoded, or its decoder crashed.
+        InputTooLarge: it is over a limit.
+        PoseParityError: the work in hand is to end.
+    """
+    command = [sys.executable, "-P", "-m", f"{__package__}.look", json.dumps(asdict(limits))]
+    with path.open("rb") as video, subprocess.Popen(
+        command, stdin=video, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:  # fmt: skip
+        try:
+            status = stop.wait(process)
+            answer = process.stdout.read()
+        finally:
+            process.kill()
+    if status != 0 or not answer:
+        raise _ended(status, limits)
+    found = json.loads(answer)
+    if "error" in found:
+        raise _error(**found["error"])
+    return Looked(**found)
+
+
+def _error(*, message: str, fix: str, code: str, details: dict, http_status: int) -> InputError:
+    kind = InputTooLarge if http_status == _TOO_LARGE else InputError
+    return kind(message, fix=fix, code=code, details=details)
+
+
+def _ended(status: int, limits: Limits) -> InputError:
+    """How a decoder ends that got no memory where it did not expect that, or that has a fault."""
+    if limits.memory_bytes is not None and status > 0:
+        return too_much_memory(limits.memory_bytes)
+    return unreadable(f"its decoder ended with status {status}")

@@ -1,0 +1,65 @@
+"""Gunicorn's threaded worker, with this service's errors, and with an eye on the other workers of its port."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+
+from gunicorn import util
+from gunicorn.workers.gthread import ThreadWorker
+
+_MARGIN_S = 2  # of the time to finish: what an answer to those takes who cannot be answered
+
+
+class Worker(ThreadWorker):
+    """Leaves a new connection to a worker that can take requests, where it cannot itself; answers all when it stops."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        if self.alive:
+            # Asked again at least once a second, and after each request.
+            super().set_accept_enabled(enabled and not self._inference.leaves_it_to_others)
+            return
+        self._take_who_waits_at_the_port()
+        super().set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()  # who comes now is refused at once, and does not wait for a worker that has gone
+        self._end_in_time()
+
+    def accept(self, listener) -> None:
+        if self.alive and self._inference.leaves_it_to_others:
+            self.set_accept_enabled(False)
+        else:
+            super().accept(listener)
+
+    def handle(self, conn):
+        """Answer a request; of a connection that ends with it, wait here, and not in the main thread, for its end.
+
+        Gunicorn gives a client two seconds to close its side, and accepts nobody meanwhile.
+        """
+        goes_on = super().handle(conn)
+        if not goes_on:
+            with suppress(OSError):  # the client has gone
+                util.close_graceful(conn.sock.dup())
+                conn.sock.shutdown(socket.SHUT_RDWR)
+        return goes_on
+
+    @property
+    def _inference(self):
+        return self.wsgi.extensions["inference"]
+
+    def _take_who_waits_at_the_port(self) -> None:
+        """Accept the connections that the kernel holds: it would reset them when the port is closed."""
+        for listener in self.sockets:
+            listener.setblocking(False)
+            before = None
+            while before != self.nr_conns < self.worker_connections:
+                before = self.nr_conns
+                self.accept(listener)
+
+    def _end_in_time(self) -> None:
+        """End what is still computed so early that its client can be told before Gunicorn ends the process."""
+        seconds = max(self.cfg.graceful_timeout - _MARGIN_S, self.cfg.graceful_timeout / 2)
+        timer = threading.Timer(seconds, self._inference.end)
+        timer.daemon = True
+        timer.start()
