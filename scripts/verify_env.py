@@ -508,9 +508,15 @@ def describe_startup(groups: dict[str, list[Distribution]]) -> dict[str, str]:
 
     That is how functions of packages are replaced without a changed file.
     """
-    recorded = {item.location.resolve() / row.path for group in groups.values() for item in group
-                for row in item.rows or ()}
-    return {relative_to_prefix(path): sha256_file(path).hexdigest() for path in startup_files() if path not in recorded}
+    recorded = recorded_files(groups)
+    return {relative_to_prefix(path): sha256_file(path).hexdigest() for path in startup_files()
+            if str(path) not in recorded}
+
+
+def recorded_files(groups: dict[str, list[Distribution]]) -> set[str]:
+    """Every file that came with a distribution: as text, because to make tens of thousands of paths takes seconds."""
+    folders = [(str(item.location.resolve()), item) for group in groups.values() for item in group]
+    return {os.path.join(folder, row.path.replace("/", os.sep)) for folder, item in folders for row in item.rows or ()}
 
 
 def startup_files() -> list[Path]:
@@ -896,9 +902,9 @@ def loaded_libraries() -> list[str]:
 def describe_libraries(loaded: Iterable[str], groups: dict[str, list[Distribution]], root: Path) -> dict[str, str]:
     """Shared libraries that were loaded and came neither with a package, nor with Python, nor with the system."""
     own = [Path(sys.base_prefix).resolve() / "lib", standard_library(), *map(Path, SYSTEM_LIBRARIES)]
-    recorded = {item.location.resolve() / row.path for group in groups.values() for item in group
-                for row in item.rows or ()}
-    foreign = [path for path in map(Path, loaded) if path not in recorded and not set(own).intersection(path.parents)]
+    recorded = recorded_files(groups)
+    foreign = [path for path in map(Path, loaded)
+               if str(path) not in recorded and not set(own).intersection(path.parents)]
     preloaded = [PRELOADED] if (optional_text(PRELOADED) or "").strip() else []
     return {described(path, root): readable_digest(path)[:12] for path in (*preloaded, *foreign) if path.is_file()}
 
