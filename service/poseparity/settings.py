@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     inference_timeout_s: float = Field(900, gt=0, description="Seconds that one answer may take to compute.")
     graceful_timeout_s: int = Field(60, ge=1, description="Seconds that requests get to finish when the service stops.")
     max_upload_bytes: int = Field(200 * 2**20, ge=1, description="Largest request body, in bytes.")
+    max_held_bytes: int | None = Field(
+        None, ge=1, description="Most bytes of uploads that a worker holds at once; twice max_upload_bytes when unset."
+    )
     stall_timeout_s: int = Field(30, ge=1, description="Seconds without a byte after which an upload is given up.")
     max_frames: int = Field(9000, ge=2, description="Most frames of a video or rows of a skeleton CSV.")
     max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")

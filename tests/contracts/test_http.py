@@ -16,8 +16,10 @@ import pytest
 from flask import Request
 from gunicorn.http.body import Body, LengthReader
 from gunicorn.http.unreader import SocketUnreader
+from jsonschema import Draft202012Validator
 
-from poseparity.errors import CapacityError, NoPersonFound
+from poseparity.errors import CapacityError, InputError, NoPersonFound
+from poseparity.inputs import parse_box, parse_size
 from poseparity.quality import LISTED_STRETCHES, missing_joints
 from poseparity.records import Notice, Prediction, Skeleton
 from poseparity.settings import Settings
@@ -154,6 +156,31 @@ def test_without_a_free_place_the_body_is_not_read(app, path, kind):
         assert int(response.headers["Retry-After"]) >= 1
     for _ in range(2 + Settings().queue_limit):
         error_of(client.post(path, data=b"no", content_type=kind), 400, "invalid-request")
+
+
+def test_uploads_that_are_held_leave_no_room_for_more(app):
+    """The models are not loaded: what was received is refused, and its room is free again."""
+    client = app.test_client()
+    for _ in range(5):
+        error_of(client.post("/v1/predictions", data=upload(b"n" * 90_000)), 400, "unreadable-video")
+    with app.extensions["uploads"].room(150_000):
+        response = client.post("/v1/predictions", data=upload(bytes(90_000)))
+        error = error_of(response, 429, "uploads-full")
+        assert error["details"] == {"retry_after_s": 5, "max_bytes": 200_000, "held_bytes": 150_000}
+        assert int(response.headers["Retry-After"]) == 5
+        error_of(client.post("/v1/predictions", data=upload(b"notes")), 400, "unreadable-video")
+        kind = "multipart/form-data; boundary=B"
+        chunked = {"wsgi.input": Unread(), "wsgi.input_terminated": True, "CONTENT_TYPE": kind}
+        error_of(client.post("/v1/predictions", environ_overrides=chunked), 429, "uploads-full")
+    with app.extensions["uploads"].room(100_000) as really:
+        really(10)
+        with app.extensions["uploads"].room(199_990):
+            pass
+
+
+def test_the_largest_upload_has_room_whatever_the_setting_says():
+    client = create_app(Settings(max_upload_bytes=100_000, max_held_bytes=1)).test_client()
+    error_of(client.post("/v1/predictions", data=upload(b"n" * 90_000)), 400, "unreadable-video")
 
 
 class NoRoomLeft(Request):
@@ -343,7 +370,7 @@ def test_openapi_describes_the_legacy_route(openapi):
     assert set(request["properties"]) == {"csv_base64", "crop_bbox", "frame_size"}
     assert request["required"] == ["csv_base64"] and request["additionalProperties"] is True
     kinds = {each.get("type", each.get("$ref")) for each in request["properties"]["frame_size"]["anyOf"]}
-    assert kinds == {"string", "array", "#/components/schemas/SizeBody", "null"}
+    assert kinds == {"string", "array", "#/components/schemas/FrameSizeBody", "null"}
     parsed = schemas["LegacyParsed"]["properties"]
     prediction = Prediction(labels=("a", "b"), scores=np.array([0.25, 0.75], dtype=np.float32))
     assert set(parsed) == set(legacy_reply(prediction)["parsed"])
@@ -395,6 +422,61 @@ def test_openapi_names_every_field_of_the_upload(openapi):
     assert form["required"] == ["file"]
     assert form["additionalProperties"] is False
     assert form["properties"]["file"]["format"] == "binary"
+
+
+def is_valid(openapi: dict, name: str, value: object) -> bool:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": openapi["components"]}
+    return Draft202012Validator(schema).is_valid(value)
+
+
+@pytest.mark.parametrize("sent", FRAME_SIZES)
+def test_openapi_allows_what_is_taken(openapi, sent):
+    assert is_valid(openapi, "LegacyRequest", {"csv_base64": "YQo=", "frame_size": sent})
+
+
+@pytest.mark.parametrize("sent", [size for size in NO_FRAME_SIZES if size is not None])
+def test_openapi_forbids_a_frame_size_that_is_refused(openapi, sent):
+    assert not is_valid(openapi, "LegacyRequest", {"csv_base64": "YQo=", "frame_size": sent})
+
+
+def test_openapi_forbids_an_empty_csv(openapi):
+    assert not is_valid(openapi, "LegacyRequest", {"csv_base64": ""})
+
+
+@pytest.mark.parametrize(
+    "field, right, wrong",
+    [
+        ("frame_size", ["1920x1080", "1x100000"], [None, "", "null", "0x480", "640", "100001x1", "1.5x2"]),
+        ("crop", ["320,80,640,900", "0,0,1,1"], [None, "", "null", "1,2,3", "1,2,0,4", "-1,0,1,1"]),
+    ],
+)
+def test_openapi_describes_the_forms_texts_as_they_are_read(openapi, field, right, wrong):
+    read = {"frame_size": parse_size, "crop": parse_box}[field]
+    for text in right:
+        assert read(text) and is_valid(openapi, "PredictionForm", {"file": "", field: text})
+    for text in wrong:
+        assert not is_valid(openapi, "PredictionForm", {"file": "", field: text})
+        if text is not None:
+            with pytest.raises(InputError):
+                read(text)
+
+
+def test_openapi_is_valid(openapi):
+    """What OpenAPI 3.1 asks of the whole, and JSON Schema of each schema; null is allowed nowhere but in schemas."""
+    assert set(openapi) <= {"openapi", "info", "tags", "paths", "components"}
+    assert {"title", "version"} <= set(openapi["info"])
+    assert set(openapi["components"]) <= {"schemas", "securitySchemes"}
+    assert all(isinstance(part, dict) for part in openapi["components"].values())
+    for schema in openapi["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+    operations = [operation for methods in openapi["paths"].values() for operation in methods.values()]
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    for operation in operations:
+        assert not [name for name, value in operation.items() if value is None]
+        for parameter in operation.get("parameters", []):
+            assert {"name", "in", "schema"} <= set(parameter)
+        for response in operation["responses"].values():
+            assert isinstance(response["description"], str)
 
 
 def test_openapi_refers_only_to_what_it_defines(openapi):

@@ -6,7 +6,7 @@ from flask_openapi3 import Info, OpenAPI
 
 from .. import __version__
 from ..settings import Settings, load_settings
-from . import api, errors, health, legacy, logs, request_ids, uploads
+from . import api, errors, headers, health, legacy, logs, request_ids, uploads
 from .inference import Inference
 from .schemas import ErrorReply
 
@@ -41,7 +41,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         MAX_FORM_PARTS=_FORM_PARTS,
     )
     app.json.sort_keys = False
-    for extension in (logs, request_ids, errors, uploads, Inference(settings)):
+    for extension in (logs, request_ids, headers, errors, uploads, Inference(settings)):
         extension.init_app(app)
     for routes in (api, legacy, health):
         app.register_api(routes.blueprint)

@@ -23,6 +23,7 @@ from ..errors import InputError, InputTooLarge, NoRoomForUpload, PoseParityError
 from . import request_ids
 from .logs import log
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 SHOWN = 60  # characters of what was sent that a message repeats at most
 
 _SEE_ROUTES = "see /openapi.json for the routes, their methods and their fields"
@@ -117,7 +118,7 @@ def _answer_too_large(_: RequestEntityTooLarge) -> Response:
 
 
 def _answer_no_room(error: OSError) -> Response:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno not in NO_ROOM:
         raise error
     return _answer(
         NoRoomForUpload(

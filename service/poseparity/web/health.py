@@ -42,4 +42,7 @@ def environment():
 
 @blueprint.get("/openapi.json", doc_ui=False)
 def openapi():
-    return current_app.api_doc
+    document = current_app.api_doc
+    # The extension writes null for what was not given, which OpenAPI does not allow.
+    parts = {name: part for name, part in document["components"].items() if part is not None}
+    return {**document, "components": parts}

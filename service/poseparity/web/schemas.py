@@ -6,7 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from flask_openapi3 import FileStorage
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from ..quality import LISTED_STRETCHES
 from ..trace.model import Trace
@@ -14,6 +14,14 @@ from ..trace.model import Trace
 # The form's reader turns a text that happens to be JSON, such as 5, into a value.
 _AS_SENT = BeforeValidator(lambda value: value if value is None else str(value))
 
+
+def _form_text(pattern: str) -> Any:
+    """A form's field that may be left out: it has no null, which the type alone would describe."""
+    return WithJsonSchema({"type": "string", "pattern": pattern})
+
+
+_PIXELS = "(100000|[1-9][0-9]{0,4})"
+_OFFSET = "(100000|[1-9][0-9]{0,4}|0)"
 # More pixels than any video has, and few enough for every computation with them.
 _Position = Annotated[int, Field(ge=0, le=100_000)]
 _Length = Annotated[int, Field(ge=1, le=100_000)]
@@ -55,12 +63,12 @@ ANY_ERROR = {"default": ErrorReply}
 
 class PredictionForm(_Request):
     file: FileStorage = Field(description="A video or a skeleton CSV; told by its content.")
-    frame_size: Annotated[str | None, _AS_SENT] = Field(
+    frame_size: Annotated[str | None, _AS_SENT, _form_text(f"^{_PIXELS}x{_PIXELS}$")] = Field(
         None,
         description="WIDTHxHEIGHT, pixels: the frame that a skeleton CSV's coordinates belong to. Not with a video.",
         examples=["1920x1080"],
     )
-    crop: Annotated[str | None, _AS_SENT] = Field(
+    crop: Annotated[str | None, _AS_SENT, _form_text(f"^{_OFFSET},{_OFFSET},{_PIXELS},{_PIXELS}$")] = Field(
         None,
         description="X,Y,WIDTH,HEIGHT, pixels: the crop that a skeleton CSV was made from. Not with a video.",
         examples=["320,80,640,900"],
@@ -196,18 +204,32 @@ def _is_length(side: Any) -> bool:
     return type(side) in (int, float) and side == side // 1 and 1 <= side <= 100_000
 
 
+_FrameSizeText = Annotated[str, Field(pattern=rf"^\s*{_PIXELS}\s*[xX]\s*{_PIXELS}\s*$")]
+
+
+class FrameSizeBody(_Request):
+    width: _Length
+    height: _Length
+
+
 class LegacyRequest(BaseModel):
     """Keys beside these are answered with a warning: existing clients send some."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    csv_base64: str = Field(description="A skeleton CSV, base64.")
+    csv_base64: str = Field(
+        description="A skeleton CSV, base64.",
+        json_schema_extra={"contentEncoding": "base64", "contentMediaType": "text/csv", "minLength": 4},
+    )
     crop_bbox: tuple[_Position, _Position, _Length, _Length] | None = Field(
         None, description="x, y, width, height of the crop that the CSV was made from, pixels."
     )
     frame_size: Annotated[
         tuple[_Length, _Length] | None,
-        BeforeValidator(_frame_size_as_pair, json_schema_input_type=str | tuple[_Length, _Length] | SizeBody | None),
+        BeforeValidator(
+            _frame_size_as_pair,
+            json_schema_input_type=_FrameSizeText | tuple[_Length, _Length] | FrameSizeBody | None,
+        ),
     ] = Field(
         None,
         description='The frame that the coordinates belong to: "WIDTHxHEIGHT", [width, height] or an object with both.',

@@ -2,35 +2,85 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
+from typing import IO
 
 from flask import Flask, current_app, request
+from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
-from ..errors import InputTooLarge, UploadTooSlow
+from ..errors import CapacityError, InputTooLarge, UploadTooSlow
 from ..settings import Settings
 from ..skeleton_csv import HEADER
-from .errors import SHOWN, invalid_request
+from .errors import NO_ROOM, SHOWN, invalid_request
 
 # Python's longest float64 is 24 characters; a separator, a quote at each side and some spaces belong to it.
 _CSV_BYTES_A_NUMBER = 32
 _JSON_BESIDE_CSV_BYTES = 64 * 1024
 _FIELD_CHARACTERS = 200
+_RETRY_S = 5  # what an upload takes is the client's matter, and not known here
+EXTENSION = "uploads"
 
 
 def init_app(app: Flask) -> None:
     """Give up uploads that stall: whoever vanished in the middle of one would hold an HTTP thread for ever."""
+    app.extensions[EXTENSION] = Held(app.config["POSEPARITY"])
     app.before_request(_limit_stalls)
 
 
+class Held:
+    """The uploads that this process holds at once: their folder may be memory, which whoever shares it would lose.
+
+    Args:
+        settings: its limit; an upload of the largest size always has room where no other is held.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._limit = max(settings.max_held_bytes or 2 * settings.max_upload_bytes, settings.max_upload_bytes)
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    @contextmanager
+    def room(self, size: int) -> Iterator[Callable[[int], None]]:
+        """Room for an upload of at most that size within the block; the function is told what it really has.
+
+        Raises:
+            CapacityError: the uploads that are held leave too little.
+        """
+        has = [size]
+        with self._lock:
+            if self._bytes + size > self._limit:
+                raise self._full(size)
+            self._bytes += size
+
+        def really(size: int) -> None:
+            with self._lock:
+                self._bytes += size - has[0]
+                has[0] = size
+
+        try:
+            yield really
+        finally:
+            really(0)
+
+    def _full(self, size: int) -> CapacityError:
+        return CapacityError(
+            f"the upload has {size} bytes, and the service holds {self._bytes} of at most {self._limit}",
+            code="uploads-full",
+            fix=f"send it again after {_RETRY_S} seconds, or send a smaller file",
+            details={"retry_after_s": _RETRY_S, "max_bytes": self._limit, "held_bytes": self._bytes},
+        )
+
+
 def accepts(mimetype: str):
-    """A decorator: refuse a request with another Content-Type before its body is read.
+    """A decorator: refuse a request with another Content-Type, or compressed, before its body is read.
 
     Raises:
         UnsupportedMediaType: when the decorated view is called.
@@ -42,6 +92,11 @@ def accepts(mimetype: str):
             if request.mimetype != mimetype:
                 found = request.mimetype[:SHOWN] or "missing"
                 raise UnsupportedMediaType(f"the request's Content-Type is {found}, expected {mimetype}")
+            coding = request.headers.get("Content-Encoding", "").strip().lower()
+            if coding not in ("", "identity"):
+                raise UnsupportedMediaType(
+                    f"the request's Content-Encoding is {coding[:SHOWN]}, expected none: send the body uncompressed"
+                )
             return view(*args, **kwargs)
 
         return checked
@@ -66,15 +121,19 @@ def receives(read: Callable[[], None]):
 
     Raises:
         UploadTooSlow: when the decorated view is called.
+        CapacityError: the same, where the uploads that are held leave no room.
         InputError: the same, for a body that `read` refuses.
     """
 
     def decorate(view):
         @wraps(view)
         def received(*args, **kwargs):
-            with _deadline(settings().timeout_s):
-                read()
-            return view(*args, **kwargs)
+            with current_app.extensions[EXTENSION].room(_announced()) as really:
+                with _deadline(settings().timeout_s), _told_apart():
+                    read()
+                if request.content_length is None:
+                    really(_received())
+                return view(*args, **kwargs)
 
         return received
 
@@ -101,13 +160,46 @@ def json_body() -> None:
 
     Raises:
         InputError: it nests deeper than Python reads.
+        RequestEntityTooLarge: it comes in chunks and is as long as it may be: Werkzeug reads no more.
     """
+    if request.content_length is None and len(request.get_data()) >= request.max_content_length:
+        raise RequestEntityTooLarge
     try:
         request.get_json(silent=True)
     except RecursionError as error:
         raise invalid_request(
             "the request's JSON is nested too deeply", fix="send one flat object, as /openapi.json describes it"
         ) from error
+
+
+@contextmanager
+def _told_apart() -> Iterator[None]:
+    """A body that does not come, or not as it should, is the client's fault; that no room is left is not."""
+    try:
+        yield
+    except ParseException as error:
+        raise BadRequest("the request's body is not in chunks as HTTP/1.1 has them") from error
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            raise
+        raise ClientDisconnected() from error
+
+
+def _announced() -> int:
+    """Bytes that the request's body has, or may have at most where it does not say."""
+    return request.max_content_length if request.content_length is None else request.content_length
+
+
+def _received() -> int:
+    """Bytes of the body that came."""
+    files = [file.stream for _, of_name in request.files.lists() for file in of_name]
+    return sum(map(_size, files)) or len(request.get_data())
+
+
+def _size(stream: IO[bytes]) -> int:
+    size = stream.seek(0, os.SEEK_END)
+    stream.seek(0)
+    return size
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from contextlib import suppress
 from gunicorn import util
 from gunicorn.workers.gthread import ThreadWorker
 
+from . import unreadable
+
 _MARGIN_S = 2  # of the time to finish: what an answer to those takes who cannot be answered
 
 
@@ -43,6 +45,10 @@ class Worker(ThreadWorker):
                 util.close_graceful(conn.sock.dup())
                 conn.sock.shutdown(socket.SHUT_RDWR)
         return goes_on
+
+    def handle_error(self, req, client, addr, exc) -> None:
+        """Answer what cannot be read in the one shape of every error, and not in HTML."""
+        unreadable.answer(client, addr, exc)
 
     @property
     def _inference(self):
