@@ -66,14 +66,14 @@ def _run(options: argparse.Namespace) -> int:
 def _fetch_and_import(request: Request, files: list[RemoteFile], source: Source, lock: LockFile) -> str:
     """What became of the lock file."""
     from ..importing.assemble import import_bundle
-    from ..importing.config import WARNING
+    from ..importing.config import warning_of
     from .obtain import alone, obtain
 
     progress = Progress()
     with alone(source, progress):
         found = obtain(files, source, lock, progress)
         progress.note("all files are there and checked; making the bundle, and letting it recognise its clip")
-        progress.note(f"{request.recogniser_config}: {WARNING}")
+        progress.note(f"{request.recogniser_config}: {warning_of(request.recogniser_config)}")
         try:
             import_bundle(request, tell=print)
         except PoseParityError:

@@ -62,9 +62,9 @@ def _run(options: argparse.Namespace) -> int:
     numerics.restart_with_pins()
     labels = read_labels(options.labels)
     from .assemble import Request, import_bundle  # imports torch: a wrong option is told before that
-    from .config import WARNING
+    from .config import warning_of
 
-    print(f"{options.recogniser_config}: {WARNING}", flush=True)
+    print(f"{options.recogniser_config}: {warning_of(options.recogniser_config)}", flush=True)
     import_bundle(
         Request(
             output=options.output,

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..errors import ImportRefused
+from ..errors import BundleError, ImportRefused
+from ..numerics import read_pins
+from ..plain_files import read_json, read_yaml, shown
 
-WARNING = "the config is Python and is run in a process of its own: import only configs that you trust"
-_TIMEOUT = 300
+PYTHON, DATA = (".py",), (".yaml", ".yml", ".json")
+_WARNING = (
+    "the config is Python and is run in a process of its own, without network: it can read your files, so import only "
+    "configs that you trust"
+)
+_TIMEOUT = 120  # most of it is for importing MMAction2, see config_process.py
+_MOST_BYTES = 2**20
+_SERVICE = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -22,12 +32,19 @@ class TestConfig:
     Attributes:
         model: the model's table, plain.
         pipeline: the transforms of the test pipeline, in order, plain.
+        notes: what the user should know of how it was read, one line each.
     """
 
     __test__ = False  # no test, whatever pytest thinks of its name
 
     model: dict
     pipeline: list[dict]
+    notes: tuple[str, ...] = ()
+
+
+def warning_of(path: Path) -> str:
+    """What to say before a config is read."""
+    return _WARNING if path.suffix in PYTHON else "the config is data: nothing in it is run"
 
 
 def read_config(path: Path) -> TestConfig:
@@ -38,31 +55,80 @@ def read_config(path: Path) -> TestConfig:
     """
     if not path.is_file():
         raise ImportRefused(f"{path} is no file", fix="check the path of --recogniser-config")
+    if path.suffix not in PYTHON + DATA:
+        raise ImportRefused(
+            f"{path.name} is no config by its name, expected {', '.join(PYTHON + DATA)}", fix="give it its right name"
+        )
+    if path.suffix in DATA:
+        read_data(path)  # what is no data is told before MMAction2 is imported, which takes seconds
     with tempfile.TemporaryDirectory(prefix="poseparity-config-") as folder:
-        return understood(path, _evaluate(path, Path(folder) / "answer.json"))
+        return understood(path, _evaluate(path, Path(folder)))
 
 
-def understood(path: Path, content: dict) -> TestConfig:
+def read_data(path: Path) -> dict[str, Any]:
+    """The tables of one file in YAML or JSON.
+
+    Raises:
+        ImportRefused: it is too large, holds more than plain values, or no tables.
+    """
+    fix = "write a config that holds plain values only, or write it in Python"
+    try:
+        content = read_json(path, fix=fix) if path.suffix == ".json" else read_yaml(path, fix=fix)
+    except BundleError as error:
+        raise ImportRefused(str(error), fix=error.fix) from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise ImportRefused(f"{path.name} holds {shown(content)}, expected the tables of a config", fix=fix)
+    return content
+
+
+def understood(path: Path, content: Any) -> TestConfig:
     """What config_process.py wrote of a config, once it is clear what the model is tested with."""
+    if not isinstance(content, dict) or not ("problem" in content or {"model", "pipelines"} <= content.keys()):
+        raise ImportRefused(f"{path.name} ended its evaluation by itself", fix="import a config that only says what is")
     if problem := content.get("problem"):
         raise ImportRefused(f"{path.name}: {problem[0]}", fix=problem[1])
     if not isinstance(content["model"], dict):
         raise ImportRefused(f"{path.name} has no model", fix="import the config that the model was trained with")
-    return TestConfig(content["model"], _one_pipeline(path, content["pipelines"]))
+    if not isinstance(content["pipelines"], dict):
+        raise ImportRefused(f"{path.name} has no pipelines", fix="import the config that the model was tested with")
+    return TestConfig(content["model"], _one_pipeline(path, content["pipelines"]), _notes(path, content))
 
 
-def _evaluate(path: Path, answer: Path) -> dict:
+def _notes(path: Path, content: dict) -> tuple[str, ...]:
+    if not (why := content.get("unconfined")):
+        return ()
+    return (
+        f"WARNING: {path.name} was run WITH the network and able to start programs, because this machine's kernel does "
+        f"not let either be taken away ({why}): only a config that you trust should have been",
+    )
+
+
+def _evaluate(path: Path, folder: Path) -> Any:
+    answer, work, home = folder / "answer.json", folder / "work", folder / "home"
+    work.mkdir()
+    home.mkdir()
     command = [sys.executable, "-m", "poseparity.importing.config_process", str(path.resolve()), str(answer)]
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT, check=False
-        )
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT,
+            check=False, cwd=work, env=_environment(work, home),
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise ImportRefused(f"{path.name} was still running after {_TIMEOUT} s", fix="see what it does") from error
-    if done.returncode != 0 or not answer.is_file():
-        last = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1]
+    if done.returncode != 0 or not answer.is_file() or answer.stat().st_size > _MOST_BYTES:
+        last = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1][:300]
         raise ImportRefused(f"{path.name} cannot be evaluated: {last}", fix="correct it, and keep its _base_ files")
-    return json.loads(answer.read_text(encoding="utf-8"))
+    try:
+        return json.loads(answer.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ImportRefused(f"{path.name} says what no bundle can hold: {error!s:.100}", fix="correct it") from error
+
+
+def _environment(work: Path, home: Path) -> dict[str, str]:
+    """Nothing of the user's: no tokens, no paths, no home."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH") if name in os.environ}
+    own = {"HOME": str(home), "TMPDIR": str(work), "PYTHONPATH": str(_SERVICE), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**kept, **read_pins(), **own}
 
 
 def _one_pipeline(path: Path, pipelines: dict[str, list[dict]]) -> list[dict]:

@@ -1,7 +1,9 @@
 """Evaluates an MMAction2 config in a process of its own: python -m poseparity.importing.config_process CONFIG ANSWER
 
-The config is Python, and may do whatever the user may do. This process writes what it says, as plain JSON, to the file
-ANSWER: `poseparity.importing.config` starts it and reads that. A problem that has a name is `{"problem": [what, fix]}`.
+A config in YAML or JSON is data. One in Python may do whatever a process may do that has neither network nor other
+programs, and little time and memory, see confined.py. This process writes what the config says, as plain JSON, to the
+file ANSWER: `poseparity.importing.config` starts it and reads that. A problem that has a name is
+`{"problem": [what, fix]}`.
 """
 
 from __future__ import annotations
@@ -11,32 +13,66 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ..errors import ImportRefused
+from ..plain_files import shown
 from ..stages._mmaction2 import registries
+from .config import DATA, PYTHON, read_data
+from .confined import confine, in_child
 from .replaced import replaced, snapshot
 from .unsupported import family_of
 
 _OWN = "use MMAction2's own class, or give yours another name; the bundle runs MMAction2's code and nothing else"
 
 
+_SECONDS, _MORE_MEMORY, _FILE_SIZE = 3, 512 * 2**20, 2**20  # MMAction2's own take a tenth of a second
+_WALL_SECONDS = 5
+_INSTALLED = "mmaction::"
+_MOST_BASES = 10
+_BASES = "take its _base_ files as YAML or JSON, or write the config in Python"
+
+
 class _Problem(Exception):
     """What was found, and what to do about it."""
 
 
-def main(config: Path, answer: Path) -> None:
+def main(config: Path, answer: Path, unconfined: str | None = None) -> None:
+    """Write what the config says.
+
+    Args:
+        unconfined: why this process may do more than a config should; it is told to the user.
+    """
     try:
         content = _evaluate(config)
     except _Problem as problem:
         content = {"problem": list(problem.args)}
+    except ImportRefused as error:
+        content = {"problem": [str(error), error.fix]}
+    if unconfined and config.suffix in PYTHON:
+        content["unconfined"] = unconfined
     answer.write_text(json.dumps(content), encoding="utf-8")
+
+
+def _confined(config: Path, answer: Path) -> int:
+    """Let a fork that can do little evaluate the config, and end it when it takes too long."""
+    registries()  # takes seconds, and is no part of what the config may use
+
+    def work() -> None:
+        main(config, answer, confine(seconds=_SECONDS, more_memory=_MORE_MEMORY, file_size=_FILE_SIZE))
+
+    status = in_child(work, seconds=_WALL_SECONDS)
+    if status is None or status < 0:
+        answer.unlink(missing_ok=True)
+        print(f"it was ended: a config may compute for {_SECONDS} s and take {_WALL_SECONDS} s", file=sys.stderr)
+    elif status == 0 and not answer.is_file():
+        print("it ended its process by itself", file=sys.stderr)
+    return 0 if status == 0 and answer.is_file() else 1
 
 
 def _evaluate(path: Path) -> dict:
     registry = registries()
-    from mmengine.config import Config
-
     known = {name: kind for table in (registry.TRANSFORMS, registry.MODELS) for name, kind in table.module_dict.items()}
     before = snapshot(registry)
-    config = Config.fromfile(str(path), import_custom_modules=False)
+    config = _read(path)
     if family := family_of(config.get("model"), [pipeline for _, pipeline in _pipelines(config)]):
         raise _Problem(*family)
     if modules := (config.get("custom_imports") or {}).get("imports"):
@@ -50,6 +86,39 @@ def _evaluate(path: Path) -> dict:
         "model": _plain(config.get("model"), "model", known),
         "pipelines": {name: _plain(value, name, known) for name, value in _pipelines(config)},
     }
+
+
+def _read(path: Path, bases_left: int = _MOST_BASES) -> Any:
+    """A config with what its `_base_` files say: of Python by mmengine, of data without running anything."""
+    from mmengine.config import Config
+
+    if path.suffix in PYTHON:
+        return Config.fromfile(str(path), import_custom_modules=False)
+    content = read_data(path)
+    bases = content.pop("_base_", [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases) or len(bases) > bases_left:
+        raise _Problem(f"_base_ is {shown(bases)}, expected at most {bases_left} files, all bases together", _BASES)
+    merged: dict = {}
+    for base in bases:
+        merged |= dict(_read(_base_file(base, path), bases_left - len(bases)))
+    return Config(Config._merge_a_into_b(content, merged))
+
+
+def _base_file(base: str, path: Path) -> Path:
+    """Where a base of a config that is data lies: Python only where it is MMAction2's own."""
+    if base.startswith(_INSTALLED):
+        import mmaction
+
+        folder = Path(mmaction.__file__).resolve().parent / ".mim/configs"
+        found = (folder / base.removeprefix(_INSTALLED)).resolve()
+        if not found.is_relative_to(folder) or not found.is_file():
+            raise _Problem(f"_base_ is {shown(base)}, which MMAction2 does not have", _BASES)
+        return found
+    found = path.parent / base
+    if found.suffix not in DATA or not found.is_file():
+        raise _Problem(f"_base_ is {shown(base)}, expected a file in {', '.join(DATA)} or {_INSTALLED}...", _BASES)
+    return found
 
 
 def _pipelines(config) -> list[tuple[str, Any]]:
@@ -96,4 +165,4 @@ def _text(key: Any, where: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.exit(_confined(Path(sys.argv[1]), Path(sys.argv[2])))
