@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import builtins
 import collections
 import contextlib
@@ -14,7 +15,6 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -105,14 +105,22 @@ def test_a_hostile_program_is_refused(tmp_path, name):
     assert not canary.exists()
 
 
+def touched(path: Path) -> None:
+    """Somebody's own function, which an unpickler would call."""
+    path.touch()
+
+
 def test_a_call_of_what_we_do_not_know_is_recorded_and_not_made(tmp_path):
     canary = tmp_path / "canary"
-    program = pickle.dumps({"state_dict": Calls(Path.touch, canary), "zeros": Calls(np.zeros, 3)}, 4)
+    program = pickle.dumps({"state_dict": Calls(touched, canary), "args": argparse.Namespace(lr=0.1)}, 4)
     checkpoint = read_checkpoint(torch_file(tmp_path / "model.pth", program))
     assert not canary.exists()
     assert isinstance(checkpoint.content["state_dict"], Recorded)
-    assert checkpoint.content["zeros"].args == (3,)
-    assert {"numpy.zeros", "pathlib.PosixPath"} <= set(checkpoint.recorded)
+    assert checkpoint.content["args"].state == {"lr": 0.1}
+    assert {"argparse.Namespace", "pathlib.PosixPath"} <= set(checkpoint.recorded)
+    assert checkpoint.unknown == (f"{__name__}.touched",)
+    (warning,) = checkpoint.warnings()
+    assert "WARNING: model.pth names" in warning and "touched" in warning
     with pytest.raises(ImportRefused, match="expected a dict of tensors"):
         state_of(checkpoint)
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
 import torch
 
 from ..errors import ImportRefused
+from ..plain_files import shown
 
 _ZIP = b"PK\x03\x04"
 _MAX_PICKLE = 256 * 2**20
-_BROKEN = (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError)
+_MAX_DIRECTORY = 8 * 2**20  # the list of its entries; 100 bytes an entry, and the largest models have some thousands
+_BROKEN = (
+    zipfile.BadZipFile, struct.error, RuntimeError, EOFError, ValueError, LookupError, ArithmeticError, TypeError,
+    AttributeError, OSError,
+)  # fmt: skip
+_END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"
 _AGAIN = "save it again with torch.save, or get the file again from where it came from"
 
 
@@ -26,6 +33,8 @@ class Archive:
         self.path = path
         _check_kind(path)
         try:
+            if _directory_size(path) > _MAX_DIRECTORY:
+                raise self.refused(f"lists more entries than fit into {_MAX_DIRECTORY} bytes")
             self._zip = zipfile.ZipFile(path)
         except _BROKEN as error:
             raise self.refused(f"is a damaged zip file: {error}") from error
@@ -73,9 +82,9 @@ class Archive:
         for entry in entries:
             parts = entry.filename.split("/")
             if len(parts) < 2 or not all(parts) or {".", ".."} & set(parts) or "\\" in entry.filename:
-                raise self.refused(f"holds an entry with the path {entry.filename!r}")
+                raise self.refused(f"holds an entry with the path {shown(entry.filename)}")
             if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-                raise self.refused(f"holds {entry.filename!r} compressed or encrypted, which torch never writes")
+                raise self.refused(f"holds {shown(entry.filename)} compressed or encrypted, which torch never writes")
         if sum(entry.file_size for entry in entries) > self.path.stat().st_size:
             raise self.refused("declares more bytes than it has")
         roots = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
@@ -96,6 +105,17 @@ class Archive:
             raise self.refused(f"lacks its entry {name!r}") from error
         except _BROKEN as error:
             raise self.refused(f"is damaged in its entry {name!r}: {error}") from error
+
+
+def _directory_size(path: Path) -> int:
+    """How long the list of entries is, as the end of the file says it: to read a list takes time and memory."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 2**16 - 100))
+        end = file.read()
+    sizes = [struct.unpack("<I", end[at + 12 : at + 16])[0] for at in [end.rfind(_END)] if 0 <= at <= len(end) - 16]
+    sizes = [size for size in sizes if size != 2**32 - 1]
+    sizes += [struct.unpack("<Q", end[at + 40 : at + 48])[0] for at in [end.rfind(_END_64)] if 0 <= at <= len(end) - 48]
+    return max(sizes, default=0)
 
 
 def _check_kind(path: Path) -> None:

@@ -8,6 +8,7 @@ it would have been called with. Names that no checkpoint has a use for are refus
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import reprlib
 from collections.abc import Callable, Iterator
@@ -18,7 +19,9 @@ from typing import Any
 import torch
 
 from ..errors import ImportRefused
+from ..plain_files import shown
 from .archive import Archive
+from .names import is_pythons_own, verdict
 from .program import check_program
 
 _STORAGES = {
@@ -33,14 +36,9 @@ _STORAGES = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-# Not what keeps us safe (nothing is looked up), but what tells a checkpoint from an attack on whoever else reads it.
-_HOSTILE_PACKAGES = {
-    "os", "posix", "nt", "sys", "io", "_io", "subprocess", "pty", "commands", "multiprocessing", "shutil", "socket",
-    "urllib", "requests", "webbrowser", "ctypes", "importlib", "runpy", "pkgutil", "zipimport", "pip", "code", "codeop",
-    "timeit", "pdb", "bdb", "marshal", "pickle", "_pickle", "dill", "cloudpickle",
-}  # fmt: skip
-# Without getattr: mmengine's HistoryBuffer pickles its methods as getattr(HistoryBuffer, "mean").
-_HOSTILE_BUILTINS = {"eval", "exec", "compile", "open", "input", "breakpoint", "__import__", "setattr", "globals"}
+_GETATTR = "builtins.getattr"
+_MOST_LETTERS = 200
+_MOST_MODULES = 20_000  # yolov9e has 2,000
 _SCALARS = {type(None), bool, int, float, str, bytes}
 # What unpickling a malformed or a malicious stream raises, with nothing but our own stand-ins in it.
 MALFORMED = (
@@ -126,11 +124,23 @@ class Checkpoint:
     Attributes:
         content: dicts, lists, numbers, strings, tensors and `Recorded`.
         recorded: "module.name" of all that was recorded and not made, sorted.
+        unknown: those of them that are of no package that training saves objects of, see names.py.
     """
 
     path: Path
     content: Any
     recorded: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should think about before anything else reads the file, one line each."""
+        if not self.unknown:
+            return ()
+        return (
+            f"WARNING: {self.path.name} names {', '.join(self.unknown[:5])}"
+            f"{' and others' if len(self.unknown) > 5 else ''}, which no package of the training saves. Nothing was "
+            "run here, but whatever unpickles the file runs it: unless it is yours, ask before you load it elsewhere",
+        )
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -147,7 +157,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
             content = reader.load()
         except MALFORMED as error:
             raise archive.refused(f"holds a pickle that is no plain checkpoint: {error}") from error
-    return Checkpoint(Path(path), content, tuple(sorted(reader.recorded)))
+    return Checkpoint(Path(path), content, tuple(sorted(reader.recorded)), tuple(sorted(reader.unknown)))
 
 
 class InertUnpickler(pickle.Unpickler):
@@ -164,6 +174,7 @@ class InertUnpickler(pickle.Unpickler):
         self._name = name
         self._known = known
         self.recorded: dict[str, type[Recorded]] = {}
+        self.unknown: list[str] = []
 
     def find_class(self, module: str, name: str) -> Any:
         """Ours, or a stand-in; nothing is imported.
@@ -172,18 +183,33 @@ class InertUnpickler(pickle.Unpickler):
             ImportRefused: no honest file has a use for that name.
         """
         module = "builtins" if module == "__builtin__" else module
+        if not all(part.isidentifier() and len(part) < _MOST_LETTERS for part in f"{module}.{name}".split(".")):
+            raise pickle.UnpicklingError(f"it names {shown(f'{module}.{name}')}, which is no name")
         if known := self._known.get((module, name)):
             return known
         origin = f"{module}.{name}"
-        builtin = module == "builtins" and name.split(".")[0] in _HOSTILE_BUILTINS
-        if builtin or module.split(".")[0] in _HOSTILE_PACKAGES:
-            raise ImportRefused(
-                f"{self._name} names {origin}, which would run in whatever unpickles it; nothing was run here",
-                fix="do not use this file, and do not load it with anything else: ask where it came from",
-            )
+        judged = verdict(module, name)
+        if judged == "hostile":
+            raise self._hostile(origin)
         if origin not in self.recorded:
             self.recorded[origin] = type("Recorded", (Recorded,), {"origin": origin})
-        return self.recorded[origin]
+            if judged == "unknown":
+                self.unknown.append(origin)
+        return Function(self._attribute) if origin == _GETATTR else self.recorded[origin]
+
+    def _attribute(self, owner: Any, name: Any) -> Recorded:
+        """How a method or a member of an enum is pickled: getattr(HistoryBuffer, "mean")."""
+        if not (isinstance(owner, type) and issubclass(owner, Recorded)) or not isinstance(name, str):
+            raise pickle.UnpicklingError("it takes an attribute of something that is no class")
+        if not name.isidentifier() or name.startswith("_") or is_pythons_own(owner.origin):
+            raise self._hostile(f"{owner.origin}.{name[:_MOST_LETTERS]!r}")
+        return self.recorded[_GETATTR](owner, name)
+
+    def _hostile(self, origin: str) -> ImportRefused:
+        return ImportRefused(
+            f"{self._name} names {origin}, which would run in whatever unpickles it; nothing was run here",
+            fix="do not use this file, and do not load it with anything else: ask where it came from",
+        )
 
 
 class _Reader(InertUnpickler):
@@ -266,14 +292,14 @@ def tensors_of_module(module: Any) -> Iterator[tuple[str, torch.Tensor]]:
     """The state dict of a recorded torch.nn.Module: names and tensors in the order of torch.
 
     Raises:
-        ValueError: an object in it is no module, or it is nested more than 64 deep.
+        ValueError: an object in it is no module, it is nested more than 64 deep, or holds more modules than any model.
     """
-    yield from _tensors(module, "", 0)
+    yield from _tensors(module, "", 0, itertools.count())
 
 
-def _tensors(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(module: Any, prefix: str, depth: int, visited: Iterator[int]) -> Iterator[tuple[str, torch.Tensor]]:
     state = module.state if isinstance(module, Recorded) else None
-    if not isinstance(state, dict) or depth > 64:
+    if not isinstance(state, dict) or depth > 64 or next(visited) > _MOST_MODULES:
         raise ValueError(f"{prefix or 'the model'} is {reprlib.repr(module)}, expected a module of torch")
     volatile = state.get("_non_persistent_buffers_set") or ()
     for table in ("_parameters", "_buffers"):
@@ -284,7 +310,7 @@ def _tensors(module: Any, prefix: str, depth: int) -> Iterator[tuple[str, torch.
                 raise ValueError(f"{prefix}{name} is {reprlib.repr(value)}, expected a tensor")
     for name, child in _entries(state, "_modules", prefix):
         if child is not None:
-            yield from _tensors(child, f"{prefix}{name}.", depth + 1)
+            yield from _tensors(child, f"{prefix}{name}.", depth + 1, visited)
 
 
 def _entries(state: dict, table: str, prefix: str) -> Iterator[tuple[str, Any]]:

@@ -14,6 +14,9 @@ from collections.abc import Iterable, Iterator
 
 MAX_DEPTH = 200  # ultralytics' largest models are 40 deep
 MAX_SIZE = 10**7
+MAX_BITS = 4096  # no random generator's state has as many; to print a number takes the square of its digits
+# ultralytics' largest models take 2 * 10**5 steps; annotations of training hold arrays, of hundreds of bytes a step.
+MAX_STEPS, MIN_BYTES_A_STEP = 10**6, 100
 
 # They fill the object below what they take from the stack, and leave it there.
 _FILLING = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
@@ -47,14 +50,19 @@ def check_program(program: bytes) -> None:
     """Follow a program without running it.
 
     Raises:
-        pickle.UnpicklingError: it is over MAX_DEPTH or MAX_SIZE, makes the unpickler allocate more than the file is
-            large, uses copyreg's codes for classes, or takes from its stack what is not there.
+        pickle.UnpicklingError: it is over MAX_DEPTH, MAX_SIZE, MAX_BITS or its steps, makes the unpickler allocate
+            more than the file is large, uses copyreg's codes for classes, or takes from its stack what is not there.
         ValueError: it is no program.
     """
     stack: list[_Item] = []
     memory: dict[int, _Item] = {}
-    for opcode, argument, _ in pickletools.genops(program):
+    most_steps = MAX_STEPS + len(program) // MIN_BYTES_A_STEP
+    for step, (opcode, argument, _) in enumerate(pickletools.genops(program)):
+        if step > most_steps:
+            raise pickle.UnpicklingError(f"it takes more than {most_steps} steps")
         name = opcode.name
+        if isinstance(argument, int) and argument.bit_length() > MAX_BITS:
+            raise pickle.UnpicklingError(f"it holds a number of more than {MAX_BITS} bits")
         if name.startswith("EXT"):
             raise pickle.UnpicklingError("it names a class by a number")
         if name in _REMEMBERING and argument > len(program):
