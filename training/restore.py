@@ -10,8 +10,9 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import nn
 
-from poseparity.bundle import check_state, load_bundle
+from poseparity.bundle import load_bundle
 from poseparity.openpose.network import build_network
+from poseparity.weights import check_state
 from training import detector, manifest, recogniser
 from training.outputs import save_detector, save_pose, save_recogniser
 
@@ -28,5 +29,7 @@ def restore(out: Path) -> None:
 
 def _with_shipped_weights(network: nn.Module, name: str) -> nn.Module:
     path = manifest.BUNDLE / load_bundle(manifest.BUNDLE).weights[name].file
-    check_state(network, load_file(path), path)
+    state = load_file(path)
+    check_state(network, state, path)
+    network.load_state_dict(state)
     return network

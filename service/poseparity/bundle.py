@@ -6,16 +6,20 @@ The preprocessing travels with the model, so that training and serving cannot dr
 from __future__ import annotations
 
 import hashlib
-import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from .errors import BundleError
-from .tables import ENGINES, STRATEGIES, CropParameters, PoseParameters, Table, UltralyticsTable
+from .mmaction2_tables import check_model, check_transform
+from .plain_files import read_toml, shown
+from .signing import check_signature
+from .tables import ENGINES, FILE_NAME, STRATEGIES, CropParameters, PoseParameters, Table, UltralyticsTable
 
 MANIFEST = "bundle.toml"
+_RESTORE = "restore the file from where the bundle came from"
 Joints = Literal["coco17", "openpose18"]
 
 
@@ -46,10 +50,13 @@ class InputParameters(Table):
 
 
 class QualityParameters(Table):
-    """See stages/inspect.py."""
+    """See stages/inspect.py and stages/decode.py."""
 
     max_missing_share: float = Field(
         ge=0, le=1, description="Share of the joints, over all frames, above which an input is refused; 1: never."
+    )
+    min_decoded_share: float = Field(
+        0.95, ge=0, le=1, description="Share of a video that has to be there and sound; 0: whatever can be decoded."
     )
 
 
@@ -125,7 +132,7 @@ class RecogniseParameters(Table):
 class Demo(Table):
     """A clip that ships with the bundle, and its label: what a service answers before it calls itself ready."""
 
-    clip: str
+    clip: str = Field(pattern=FILE_NAME)
     label: str
     recorded: bool = Field(False, description="The label is what the model said when the bundle was made.")
 
@@ -133,7 +140,7 @@ class Demo(Table):
 class Golden(Table):
     """What an input gave, stage by stage, where the bundle was made; see golden/."""
 
-    input: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="A video or skeleton CSV of the bundle.")
+    input: str = Field(pattern=FILE_NAME, description="A video or skeleton CSV of the bundle.")
     trace: str = Field(pattern=r"^golden/[A-Za-z0-9][A-Za-z0-9._-]*\.json$")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of the trace, which holds that of its arrays.")
 
@@ -164,6 +171,13 @@ class Bundle(Table):
     golden: tuple[Golden, ...] = ()
 
     @model_validator(mode="after")
+    def _mmaction2_gets_what_bundles_run(self) -> Bundle:
+        for position, transform in enumerate(self.normalise.transforms):
+            check_transform(transform, f"normalise.transforms.{position}")
+        check_model(self.recognise.model)
+        return self
+
+    @model_validator(mode="after")
     def _labels_fit_the_model(self) -> Bundle:
         classes = self.recognise.model.get("cls_head", {}).get("num_classes")
         if classes != len(self.labels.names):
@@ -175,7 +189,7 @@ class Bundle(Table):
         graph = self.recognise.model.get("backbone", {}).get("graph_cfg", {})
         has_neck = isinstance(graph, dict) and graph.get("layout") == "openpose"
         if has_neck != (self.normalise.joints == "openpose18"):
-            raise ValueError(f"normalise.joints is {self.normalise.joints!r}, the model's graph is {graph!r:.80}")
+            raise ValueError(f"normalise.joints is {self.normalise.joints!r}, the model's graph is {graph!r}")
         return self
 
     @model_validator(mode="after")
@@ -202,48 +216,98 @@ class Bundle(Table):
         return self.crop.strategy == "yolo"
 
     def load_weights(self, name: Literal["detector", "pose", "recogniser"]) -> dict:
-        """Read one weights file: parameter name to torch tensor, in the order of the file."""
-        from safetensors.torch import load_file  # torch is slow to import and not every command needs it
+        """Read one weights file: parameter name to torch tensor, in the order of the file.
 
-        return load_file(self.folder / self.weights[name].file)
+        Raises:
+            BundleError: it is damaged.
+        """
+        from safetensors import SafetensorError  # torch is slow to import and not every command needs it
+        from safetensors.torch import load_file
+
+        path = self.file(self.weights[name].file)
+        try:
+            return load_file(path)
+        except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+            words = " ".join(str(error).split())[:200]
+            raise BundleError(f"{path} is no safetensors file: {words}", fix=_RESTORE) from error
+
+    def file(self, name: str) -> Path:
+        """A file of the bundle.
+
+        Raises:
+            BundleError: it is missing, or not in the bundle's folder.
+        """
+        path = self.folder / name
+        if not _is_inside(path, self.folder):
+            raise BundleError(
+                f"{path} is a link that leads out of the bundle, or nowhere",
+                fix="copy the file into the bundle: a bundle is whole, wherever it is moved",
+            )
+        if not path.is_file():
+            raise BundleError(f"{path} is missing", fix=_RESTORE)
+        return path
+
+    def file_names(self) -> Iterator[str]:
+        """Every file that bundle.toml names, relative to the folder."""
+        yield from (weights.file for weights in self.weights.values())
+        yield self.demo.clip
+        if self.detect is not None:
+            yield self.detect.architecture
+        if self.pose.engine == "ultralytics":
+            yield self.pose.architecture
+        for entry in self.golden:
+            yield from (entry.input, entry.trace)
 
     def identity(self) -> dict:
         """What an answer says of the bundle that made it."""
         return {"name": self.name, "version": self.version, "sha256": self.sha256}
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, signers: Path | None = None) -> Bundle:
     """Read a bundle and check its weights; golden traces are checked when they are replayed (golden/replay.py).
 
+    Args:
+        signers: ssh-keygen's file of allowed signers: one of them has to have signed the bundle, see signing.py. None:
+            anybody's bundle is read.
+
     Raises:
-        BundleError: bundle.toml is missing or wrong, or a weights file is missing, of another size or damaged.
+        BundleError: bundle.toml is missing or wrong, it names what bundles do not run, a weights file is missing, of
+            another size or damaged, or no allowed signer has signed it.
     """
     folder = Path(folder).resolve()
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise BundleError(f"{folder} holds no {MANIFEST}", fix="name the folder of a model bundle")
-    try:
-        content = tomllib.loads(manifest.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BundleError(f"{manifest} is not TOML: {error}", fix="correct that line") from error
+    if signers is not None:
+        check_signature(folder, signers)
+    content = read_toml(manifest, fix="correct that line")
     try:
         bundle = Bundle(folder=folder, sha256=_digest(manifest), **content)
     except (ValidationError, TypeError) as error:
         raise BundleError(f"{manifest}: {first_problem(error)}", fix="correct that key") from error
+    except BundleError as error:
+        raise BundleError(f"{manifest}: {error}", fix=error.fix) from error
+    for name in bundle.file_names():
+        if (folder / name).exists() or (folder / name).is_symlink():
+            bundle.file(name)
     for weights in bundle.weights.values():
-        _check_weights(folder / weights.file, weights)
+        _check_weights(bundle.file(weights.file), weights)
     return bundle
 
 
+def _is_inside(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        return False
+
+
 def _check_weights(path: Path, expected: WeightsFile) -> None:
-    fix = "restore the file from where the bundle came from"
-    if not path.is_file():
-        raise BundleError(f"{path} is missing", fix=fix)
     if path.stat().st_size != expected.bytes:
-        raise BundleError(f"{path} has {path.stat().st_size} bytes, expected {expected.bytes}", fix=fix)
+        raise BundleError(f"{path} has {path.stat().st_size} bytes, expected {expected.bytes}", fix=_RESTORE)
     found = _digest(path)
     if found != expected.sha256:
-        raise BundleError(f"{path} has sha256 {found}, expected {expected.sha256}: its content changed", fix=fix)
+        raise BundleError(f"{path} has sha256 {found}, expected {expected.sha256}: its content changed", fix=_RESTORE)
 
 
 def _digest(path: Path) -> str:
@@ -258,29 +322,4 @@ def first_problem(error: Exception, *section: str) -> str:
     first = error.errors()[0]
     # pydantic names the form of a table that has several as if it were a key.
     names = [str(part) for part in (*section, *first["loc"]) if part not in STRATEGIES and part not in ENGINES]
-    return f"{'.'.join(names)}: {first['msg']}, found {first['input']!r:.80}"
-
-
-def check_state(module, state: dict, path: Path) -> None:
-    """Load weights into a torch module; every name and shape must fit.
-
-    Raises:
-        BundleError: names that lack or do not belong, or a shape that differs; the first of each is named.
-    """
-    wanted = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    problems = [
-        *(f"{name} is missing" for name in wanted.keys() - found.keys()),
-        *(f"{name} does not belong to the model" for name in found.keys() - wanted.keys()),
-        *(
-            f"{name} has shape {found[name]}, expected {wanted[name]}"
-            for name in wanted.keys() & found.keys()
-            if wanted[name] != found[name]
-        ),
-    ]
-    if problems:
-        raise BundleError(
-            f"{path.name} does not fit its model: {sorted(problems)[0]} ({len(problems)} such)",
-            fix="use the weights that were made for this architecture",
-        )
-    module.load_state_dict(state)
+    return f"{'.'.join(names):.160}: {first['msg']}, found {shown(first['input'])}"

@@ -11,21 +11,22 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_val
 
 Follow = Literal["score", "largest", "most_confident", "nearest"]
 _SHA256 = "^[0-9a-f]{64}$"
+FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"  # of a file in the bundle's own folder
 
 
 class Table(BaseModel):
     """A table of bundle.toml: a misspelt key is an error, and nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False, allow_inf_nan=False)
 
 
 class UltralyticsTable(Table):
     """What every model of ultralytics runs with; see yolo.py."""
 
-    architecture: str
-    classes: tuple[str, ...]
+    architecture: str = Field(pattern=FILE_NAME)
+    classes: tuple[str, ...] = Field(min_length=1, max_length=10_000)
     person_class: int = Field(ge=0)
-    image_size: int = Field(gt=0, multiple_of=32)
+    image_size: int = Field(gt=0, le=4096, multiple_of=32)
     confidence: float = Field(gt=0, lt=1)
     iou: float = Field(gt=0, lt=1)
     rect: bool = Field(False, description="Pad the scaled frame to a multiple of 32, as predict does, not to a square.")
@@ -70,8 +71,12 @@ class OpenPoseParameters(_PoseTable):
 
     engine: Literal["openpose"] = "openpose"
     network: dict[str, Any] = Field(description='kind = "small" or "coco", and the parameters of that kind.')
-    net_height: int = Field(gt=0, multiple_of=8, description="Height of the network's input; the crop is scaled to it.")
-    width_multiple: int = Field(gt=0, multiple_of=8, description="The input's width is padded to a multiple of this.")
+    net_height: int = Field(
+        gt=0, le=4096, multiple_of=8, description="Height of the network's input; the crop is scaled to it."
+    )
+    width_multiple: int = Field(
+        gt=0, le=4096, multiple_of=8, description="The input's width is padded to a multiple of this."
+    )
     peak_threshold: float = Field(0.05, gt=0, lt=1, description="A peak of a heatmap is a part above this.")
     paf_threshold: float = Field(0.05, gt=0, lt=1, description="A sample of a limb's field agrees with it above this.")
     paf_share: float = Field(0.95, ge=0, lt=1, description="A limb needs more than this share of its samples to agree.")

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import copy
 import os
-import re
-from typing import Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
 
 import torch
-import yaml
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from .bundle import Bundle, check_state
+from .architecture import FIX, Task, check_architecture
+from .bundle import Bundle
 from .errors import BundleError
 from .numerics import limit_threads
+from .plain_files import read_yaml
 from .tables import UltralyticsTable
+from .weights import BUILD_ERRORS, WithoutMemory, check_state
 
 # Read when ultralytics is imported: it must neither look for a network nor install or fetch anything.
 os.environ.setdefault("YOLO_OFFLINE", "true")
 
-Task = Literal["detect", "pose"]
-_ACTIVATION = re.compile(r"(torch\.)?nn\.[A-Za-z0-9]+\((inplace=True|[0-9.]*)\)")
-_MAX_REPEATS, _MAX_LAYERS = 100, 500
-_ARCHITECTURE_FIX = "use an architecture of this version of ultralytics: layers and activations of its own and of torch"
+_MAX_OPERATIONS = 3e11  # yolov6x, the dearest, takes 1e11 for a picture of 256 x 256
+_MAX_VALUES = 2e7  # in one tensor: yolo26x-p2 has 3e6
 
 
 def build_predictor(task: Task, bundle: Bundle, table: UltralyticsTable, weights: Literal["detector", "pose"]):
@@ -59,19 +62,84 @@ def build_predictor(task: Task, bundle: Bundle, table: UltralyticsTable, weights
     return predictor
 
 
-def build_model(architecture: dict, classes: tuple[str, ...], task: Task = "detect") -> torch.nn.Module:
-    """ultralytics' model of an architecture, with untrained weights.
+def load_model(
+    architecture: Any, classes: tuple[str, ...], task: Task, state: dict[str, torch.Tensor], path: Path
+) -> torch.nn.Module:
+    """ultralytics' model of an architecture, with the weights of `path` in it.
 
     Raises:
-        BundleError: the architecture names what is no layer: ultralytics would look it up, or evaluate it.
+        BundleError: see `check_fit`.
     """
+    check_fit(architecture, classes, task, state, path)
+    with _build_errors():
+        model = _build(architecture, classes, task)
+    model.load_state_dict(state)
+    return model
+
+
+def check_fit(
+    architecture: Any, classes: tuple[str, ...], task: Task, state: dict[str, torch.Tensor], path: Path
+) -> None:
+    """Hold an architecture to the list, and the weights of `path` to the architecture.
+
+    Raises:
+        BundleError: the architecture is not on the list of architecture.py, ultralytics cannot build it, it costs far
+            more than any of theirs, or the weights do not fit it.
+    """
+    check_architecture(architecture, task)
+    with _build_errors():
+        check_state(_without_memory(architecture, classes, task), state, path)
+
+
+def _without_memory(architecture: dict, classes: tuple[str, ...], task: Task) -> torch.nn.Module:
+    """The model without its values; ultralytics sends a picture of 256 pixels through it, which tells what it costs."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with WithoutMemory(), _Largest() as largest, FlopCounterMode(display=False) as counter:
+        model = _build(architecture, classes, task)
+    cost = counter.get_total_flops()
+    if cost > _MAX_OPERATIONS or largest.values > _MAX_VALUES:
+        raise BundleError(
+            f"the architecture takes {cost:.2g} operations and {largest.values:.2g} values at once for a small "
+            f"picture, more than {_MAX_OPERATIONS:.2g} and {_MAX_VALUES:.2g}",
+            fix=FIX,
+        )
+    return model
+
+
+class _Largest(TorchDispatchMode):
+    """How many values the largest tensor has that is made inside."""
+
+    values = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor):
+            self.values = max(self.values, result.numel())
+        return result
+
+
+def _build(architecture: dict, classes: tuple[str, ...], task: Task) -> torch.nn.Module:
+    from ultralytics.nn.modules import Conv
     from ultralytics.nn.tasks import DetectionModel, PoseModel
 
-    _check_architecture(architecture)
     kind = PoseModel if task == "pose" else DetectionModel
-    model = kind(cfg=copy.deepcopy(architecture), nc=len(classes), verbose=False)
+    activation = Conv.default_act  # of the whole process: ultralytics leaves another one behind where it fails
+    try:
+        model = kind(cfg=copy.deepcopy(architecture), nc=len(classes), verbose=False)
+    finally:
+        Conv.default_act = activation
     model.names = dict(enumerate(classes))
     return model
+
+
+@contextmanager
+def _build_errors() -> Iterator[None]:
+    try:
+        yield
+    except BUILD_ERRORS as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise BundleError(f"ultralytics cannot build the architecture: {words}", fix=FIX) from error
 
 
 def _predictor_class(task: Task) -> type:
@@ -82,26 +150,11 @@ def _predictor_class(task: Task) -> type:
 
 
 def _load_model(task: Task, bundle: Bundle, table: UltralyticsTable, weights: str) -> torch.nn.Module:
-    path = bundle.folder / table.architecture
-    if not path.is_file():
-        raise BundleError(f"{path} is missing", fix="restore the file from where the bundle came from")
-    architecture = yaml.safe_load(path.read_text(encoding="utf-8"))
-    model = build_model(architecture, table.classes, task)
-    check_state(model, bundle.load_weights(weights), bundle.folder / bundle.weights[weights].file)
+    path = bundle.file(table.architecture)
+    architecture = read_yaml(path, fix=FIX)
+    state = bundle.load_weights(weights)
+    try:
+        model = load_model(architecture, table.classes, task, state, bundle.folder / bundle.weights[weights].file)
+    except BundleError as error:
+        raise BundleError(f"{path.name}: {error}", fix=error.fix) from error
     return model.eval()
-
-
-def _check_architecture(architecture: dict) -> None:
-    from ultralytics.nn import tasks
-
-    activation = architecture.get("activation")
-    if activation is not None and not _ACTIVATION.fullmatch(str(activation)):  # ultralytics calls eval() with it
-        raise BundleError(f"the architecture's activation is {activation!r}", fix=_ARCHITECTURE_FIX)
-    layers = [*architecture["backbone"], *architecture["head"]]
-    for layer in layers:
-        row = layer if isinstance(layer, list) and len(layer) == 4 else [None] * 4
-        space, name = (vars(torch.nn), row[2][3:]) if str(row[2]).startswith("nn.") else (vars(tasks), row[2])
-        kind = space.get(name) if isinstance(name, str) else None
-        is_layer = isinstance(kind, type) and issubclass(kind, torch.nn.Module)
-        if not is_layer or row[1] not in range(_MAX_REPEATS) or len(layers) > _MAX_LAYERS:
-            raise BundleError(f"the architecture has the layer {layer!r:.80}", fix=_ARCHITECTURE_FIX)

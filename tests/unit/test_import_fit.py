@@ -122,10 +122,10 @@ REFUSALS = {
     "twice": ({"pipeline__1__type": "PreNormalize2D"}, "holds PreNormalize2D twice"),
     "absent": ({"pipeline": without("PoseDecode")}, "lacks PoseDecode"),
     "order": ({"pipeline": PIPELINE[::-1]}, "has the order PackActionInputs"),
-    "argument": ({"pipeline__4__people": 2}, "cannot build FormatGCNInput: TypeError"),
+    "argument": ({"pipeline__4__people": 2}, "the test pipeline.people: Extra inputs are not permitted, found 2"),
     "None": ({"pipeline__2__clip_len": None}, "UniformSampleFrames.clip_len is None"),
     "nested None": ({"model__backbone__graph_cfg__max_hop": None}, "graph_cfg.max_hop is None"),
-    "model argument": ({"model__backbone__colour": 2}, "cannot build the model: .*colour"),
+    "model argument": ({"model__backbone__colour": 2}, "model.backbone.colour: Extra inputs are not permitted, found 2"),
     "people": (
         {"model__backbone__data_bn_type": "MVC", "pipeline__4__num_person": 1},
         "num_person=1, the backbone 2",

@@ -8,12 +8,13 @@ from typing import ClassVar
 import numpy as np
 import torch
 
-from ..bundle import Bundle, check_state
+from ..bundle import Bundle
 from ..keypoints import coco17_from_coco18
 from ..observe import Observe, unobserved
 from ..openpose.decode import decode_persons
 from ..openpose.image import NetworkInput, fit_to_network
 from ..openpose.network import build_network
+from ..weights import loaded
 from .base import PoseEngine
 
 
@@ -32,9 +33,8 @@ class OpenPoseEngine(PoseEngine):
     def __init__(self, bundle: Bundle) -> None:
         self._parameters = bundle.pose
         self._weights = bundle.weights["pose"]
-        self.network = build_network(bundle.pose.network)
-        check_state(self.network, bundle.load_weights("pose"), bundle.folder / self._weights.file)
-        self.network.eval()
+        state, path = bundle.load_weights("pose"), bundle.folder / self._weights.file
+        self.network = loaded(lambda: build_network(bundle.pose.network), state, path).eval()
 
     def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
         for crop in crops:

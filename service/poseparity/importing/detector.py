@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import reprlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 import yaml
 
-from ..bundle import check_state
+from ..architecture import Task
 from ..engines.ultralytics_pose import KEYPOINT_SHAPE
 from ..errors import BundleError, ImportRefused
-from ..yolo import Task, build_model
+from ..plain_files import shown
+from ..yolo import check_fit
 from .inert import Checkpoint, Recorded, read_checkpoint, tensors_of_module
 
 _PERSON = "person"
-# What parsing an architecture raises, in ultralytics and in torch, when it is not one.
-_BUILD_ERRORS = (TypeError, ValueError, LookupError, AttributeError, AssertionError, NameError, RuntimeError)
+_NO_PART = {"yaml_file"}  # where it lay when it was trained
+_MOST_VALUES = 20_000  # in an architecture, and tensors in a model; ultralytics' largest have 1,000 and 2,200
+_MOST_CLASSES, _MOST_NAME = 10_000, 200
 
 
 @dataclass(frozen=True)
@@ -103,21 +106,16 @@ def _read(path: Path, kind: _Kind) -> tuple[Detector, dict]:
     model = _recorded_model(checkpoint, kind)
     classes = _classes(model.state.get("names"), path, kind)
     unnamed = _are_unnamed(classes, kind)
-    try:
-        tensors = dict(tensors_of_module(model))
-    except ValueError as error:
-        raise ImportRefused(f"{path.name}: {error}", fix=kind.fix) from error
-    state = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
     architecture = _architecture(model.state.get("yaml"), len(classes), path, kind)
-    check_state(_built(architecture, classes, path, kind), state, path)
+    state = _state(model, architecture, classes, path, kind)
     licence = checkpoint.content.get("license")
     detector = Detector(
         architecture=yaml.safe_dump(architecture, sort_keys=False, default_flow_style=None, allow_unicode=True),
         classes=classes,
         person_class=0 if unnamed else classes.index(_PERSON),
         state=state,
-        licence=licence if isinstance(licence, str) else None,
-        notes=(_unnamed_note(classes, path),) if unnamed else (),
+        licence=licence[:200] if isinstance(licence, str) else None,
+        notes=(*checkpoint.warnings(), *((_unnamed_note(classes, path),) if unnamed else ())),
     )
     return detector, architecture
 
@@ -129,7 +127,7 @@ def _unnamed_note(classes: tuple[str, ...], path: Path) -> str:
 
 def _recorded_model(checkpoint: Checkpoint, kind: _Kind) -> Recorded:
     content = checkpoint.content if isinstance(checkpoint.content, dict) else {}
-    model = content.get("ema") or content.get("model")
+    model = content["ema"] if isinstance(content.get("ema"), Recorded) else content.get("model")
     if not isinstance(model, Recorded) or model.origin != kind.origin or not isinstance(model.state, dict):
         found = reprlib.repr(model)
         raise ImportRefused(f"{checkpoint.path.name} holds {found}, expected {kind.origin}", fix=kind.fix)
@@ -142,9 +140,9 @@ def _are_unnamed(classes: tuple[str, ...], kind: _Kind) -> bool:
 
 def _classes(names: Any, path: Path, kind: _Kind) -> tuple[str, ...]:
     entries = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(entries, dict) or list(entries) != list(range(len(entries))):
+    if not isinstance(entries, dict) or len(entries) > _MOST_CLASSES or list(entries) != list(range(len(entries))):
         raise ImportRefused(f"{path.name} has no names of its classes", fix=kind.fix)
-    classes = tuple(name if isinstance(name, str) else reprlib.repr(name) for name in entries.values())
+    classes = tuple(name[:_MOST_NAME] if isinstance(name, str) else reprlib.repr(name) for name in entries.values())
     if _PERSON not in classes and not _are_unnamed(classes, kind):
         raise ImportRefused(
             f"{path.name} finds {', '.join(classes)[:80]}, expected {_PERSON!r} among them",
@@ -157,30 +155,43 @@ def _architecture(recorded: Any, classes: int, path: Path, kind: _Kind) -> dict:
     """The YAML that the model was made from; `scale` in it says which size."""
     if not isinstance(recorded, dict) or not {"backbone", "head"} <= recorded.keys():
         raise ImportRefused(f"{path.name} does not say what architecture it has", fix=kind.fix)
+    plain = _Plain(path, kind)
     try:
-        architecture = {name: _plain(value, path, kind) for name, value in recorded.items() if name != "yaml_file"}
+        architecture = {name: plain(value) for name, value in recorded.items() if name not in _NO_PART}
     except RecursionError as error:
         raise ImportRefused(f"{path.name} has an architecture without an end", fix=kind.fix) from error
     return architecture | {"nc": classes}
 
 
-def _plain(value: Any, path: Path, kind: _Kind) -> Any:
-    if isinstance(value, dict):
-        return {_plain(name, path, kind): _plain(child, path, kind) for name, child in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(child, path, kind) for child in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise ImportRefused(f"{path.name} has {reprlib.repr(value)} in its architecture", fix=kind.fix)
+class _Plain:
+    """Copies plain values, and counts them: a value that is held many times is as many in a file."""
+
+    def __init__(self, path: Path, kind: _Kind) -> None:
+        self._path, self._kind, self._left = path, kind, _MOST_VALUES
+
+    def __call__(self, value: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise ImportRefused(f"{self._path.name} has an architecture without an end", fix=self._kind.fix)
+        if isinstance(value, dict) and all(isinstance(name, str) for name in value):
+            return {self(name): self(child) for name, child in value.items()}
+        if isinstance(value, list | tuple):
+            return [self(child) for child in value]
+        if value is None or type(value) in (bool, int, float, str):
+            return value
+        raise ImportRefused(f"{self._path.name} has {shown(value)} in its architecture", fix=self._kind.fix)
 
 
-def _built(architecture: dict, classes: tuple[str, ...], path: Path, kind: _Kind) -> torch.nn.Module:
+def _state(
+    model: Recorded, architecture: dict, classes: tuple[str, ...], path: Path, kind: _Kind
+) -> dict[str, torch.Tensor]:
+    """The weights as float32, once they are known to belong to the architecture."""
     try:
-        return build_model(architecture, classes, kind.task)
+        tensors = dict(islice(tensors_of_module(model), _MOST_VALUES))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise ImportRefused(f"{path.name}: {error}", fix=kind.fix) from error
+    try:
+        check_fit(architecture, classes, kind.task, tensors, path)
     except BundleError as error:
         raise ImportRefused(f"{path.name}: {error}", fix=error.fix) from error
-    except _BUILD_ERRORS as error:
-        raise ImportRefused(
-            f"ultralytics cannot build the architecture in {path.name}: {type(error).__name__}: {error}",
-            fix="import a model that this version of ultralytics knows",
-        ) from error
+    return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}

@@ -10,11 +10,14 @@ from pathlib import Path
 
 import torch
 
-from ..bundle import Joints, check_state
-from ..errors import ImportRefused
+from ..bundle import Joints
+from ..errors import BundleError, ImportRefused
 from ..keypoints import Coco17, Coco18
+from ..mmaction2_tables import check_model, check_transform
+from ..plain_files import shown
 from ..stages._mmaction2 import registries
 from ..stages.recognise import build_model
+from ..weights import BUILD_ERRORS, WithoutMemory, check_state
 from .config import TestConfig, read_config
 from .inert import Checkpoint, read_checkpoint
 
@@ -31,7 +34,6 @@ _CHANNELS = 3  # x, y and score of each of GenSkeFeat's features
 # Where a state dict is, in the order in which we look: "state_dict" is what MMAction2 itself loads, and mmengine's
 # EMAHook puts the averaged weights there (https://github.com/open-mmlab/mmengine, EMAHook.before_save_checkpoint).
 _STATES = ("state_dict", "ema_state_dict", "model_ema", "model")
-_BUILD_ERRORS = (TypeError, ValueError, KeyError, AssertionError, AttributeError, IndexError, RuntimeError)
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,10 @@ def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recog
     """`read_recogniser` once the config is plain data."""
     model, transforms = _model(content), _transforms(content)
     _check_fit(model, transforms, labels)
+    _check_tables(model, transforms)
     state, notes = state_of(read_checkpoint(checkpoint))
-    check_state(_built(lambda: build_model(model), "the model"), state, checkpoint)
+    with WithoutMemory():
+        check_state(_built(lambda: build_model(model), "the model"), state, checkpoint)
     for transform in transforms:
         _built(lambda table=transform: registries().TRANSFORMS.build(dict(table)), transform["type"])
     neck = _layout(model["backbone"]) == "openpose"
@@ -77,8 +81,18 @@ def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recog
         joints="openpose18" if neck else "coco17",
         transforms=transforms,
         state=state,
-        notes=(*notes, _NECK) if neck else notes,
+        notes=(*content.notes, *notes, *((_NECK,) if neck else ())),
     )
+
+
+def _check_tables(model: dict, transforms: list[dict]) -> None:
+    """What the bundle will hold is held to the list now: whoever imports can still change the config."""
+    try:
+        check_model(model, "model")
+        for table in transforms:
+            check_transform(table, "the test pipeline")
+    except BundleError as error:
+        raise ImportRefused(str(error), fix=error.fix) from error
 
 
 def _model(content: TestConfig) -> dict:
@@ -216,7 +230,7 @@ def _built(build, what: str) -> object:
     """MMAction2 checks its arguments by whatever its code raises."""
     try:
         return build()
-    except _BUILD_ERRORS as error:
+    except BUILD_ERRORS as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())
         raise ImportRefused(f"MMAction2 cannot build {what}: {words}", fix="correct its arguments") from error
 
@@ -239,10 +253,14 @@ def state_of(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], tuple[str
     left_out = [name for name in content if name != where] if where else []
     notes = [f"weights: {where or 'top level'} of {checkpoint.path.name}"]
     if left_out:
-        notes.append(f"left out of {checkpoint.path.name}: {', '.join(map(str, left_out))}")
+        notes.append(f"left out of {checkpoint.path.name}: {', '.join(map(_plain_word, left_out))}")
     if checkpoint.recorded:
         notes.append(f"never made: {', '.join(checkpoint.recorded)}")
-    return _plain_names(state), tuple(notes)
+    return _plain_names(state), (*notes, *checkpoint.warnings())
+
+
+def _plain_word(value: object) -> str:
+    return value if isinstance(value, str) and value.isidentifier() and len(value) < 80 else shown(value)
 
 
 def _plain_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

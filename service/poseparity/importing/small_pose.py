@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..bundle import check_state
 from ..errors import BundleError, ImportRefused
 from ..openpose.network import build_network
+from ..plain_files import shown
+from ..weights import WithoutMemory, check_state
 
 SUFFIX = ".safetensors"
 TABLE = "pose.network"  # the key in the file's metadata, whose value is the table as JSON
@@ -48,7 +49,8 @@ def read_small_pose(path: Path) -> SmallPose:
     except SafetensorError as error:
         raise ImportRefused(f"{path.name} is no safetensors file: {error}", fix="get the file again") from error
     table = _table(metadata.get(TABLE), path)
-    check_state(_network(table, path), state, path)
+    with WithoutMemory():
+        check_state(_network(table, path), state, path)
     return SmallPose(table, state)
 
 
@@ -57,12 +59,12 @@ def _table(text: str | None, path: Path) -> dict[str, Any]:
         raise ImportRefused(f"{path.name} does not say which network it is: no {TABLE!r} in its metadata", fix=_FIX)
     try:
         table = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ImportRefused(f"{path.name} has metadata {TABLE!r} that is no JSON: {error}", fix=_FIX) from error
     if not isinstance(table, dict) or table.get("kind") != "small":
         kind = table.get("kind") if isinstance(table, dict) else table
         raise ImportRefused(
-            f"{path.name} holds a pose network of kind {kind!r:.80}, expected 'small'",
+            f"{path.name} holds a pose network of kind {shown(kind)}, expected 'small'",
             fix="import OpenPose's COCO network from its own file: --pose FILE.caffemodel",
         )
     return table

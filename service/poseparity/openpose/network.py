@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from torch import nn
 
 from ..errors import BundleError
+from ..plain_files import shown
 from .coco import CocoNetwork, CocoParameters
 from .small import SmallNetwork, SmallParameters
 
@@ -26,7 +27,9 @@ def build_network(parameters: dict[str, Any]) -> nn.Module:
     kind = parameters.get("kind")
     if not isinstance(kind, str) or kind not in KINDS:
         known = ", ".join(f'"{name}"' for name in KINDS)
-        raise BundleError(f"pose.network.kind is {kind!r}, expected one of {known}", fix="correct it in bundle.toml")
+        raise BundleError(
+            f"pose.network.kind is {shown(kind)}, expected one of {known}", fix="correct it in bundle.toml"
+        )
     table, network = KINDS[kind]
     try:
         return network(table.model_validate(parameters))
@@ -34,5 +37,5 @@ def build_network(parameters: dict[str, Any]) -> nn.Module:
         first = error.errors()[0]
         key = ".".join(str(part) for part in ("pose.network", *first["loc"]))
         raise BundleError(
-            f"{key}: {first['msg']}, found {first['input']!r:.80}", fix=f'correct it: the network is of kind "{kind}"'
+            f"{key}: {first['msg']}, found {shown(first['input'])}", fix=f'correct it: the network is of kind "{kind}"'
         ) from error

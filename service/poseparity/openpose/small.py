@@ -7,13 +7,15 @@ those go through oneDNN, whose results the numerical pins keep equal between CPU
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
 from .layout import CHANNELS
+
+_Channels = Annotated[int, Field(gt=0, le=2048)]
 
 
 class SmallParameters(BaseModel):
@@ -22,11 +24,11 @@ class SmallParameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["small"]
-    stem: tuple[int, int] = Field(description="Channels at stride 2 and 4.")
-    width: int = Field(gt=0, description="Channels at stride 8.")
-    depth: int = Field(gt=0, description="3x3 convolutions at stride 8 before the first guess.")
-    refinements: int = Field(ge=0, description="Stages after the first guess.")
-    refinement_depth: int = Field(gt=0, description="3x3 convolutions of each such stage.")
+    stem: tuple[_Channels, _Channels] = Field(description="Channels at stride 2 and 4.")
+    width: _Channels = Field(description="Channels at stride 8.")
+    depth: int = Field(gt=0, le=50, description="3x3 convolutions at stride 8 before the first guess.")
+    refinements: int = Field(ge=0, le=20, description="Stages after the first guess.")
+    refinement_depth: int = Field(gt=0, le=50, description="3x3 convolutions of each such stage.")
 
 
 class ConvReLU(nn.Module):

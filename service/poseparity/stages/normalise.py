@@ -14,6 +14,7 @@ import numpy as np
 from ..bundle import Bundle, Joints, NormaliseParameters
 from ..errors import BundleError, InputError
 from ..keypoints import coco18_from_coco17
+from ..mmaction2_tables import check_transform
 from ..records import NormalisedClips, Skeleton
 from ._mmaction2 import registries
 
@@ -151,14 +152,19 @@ def _known(value, what: str, option: str):
     return value
 
 
-def _build(config: dict):
-    transforms = registries().TRANSFORMS
-    if transforms.get(config.get("type", "")) is None:
+def _build(table: dict):
+    """MMAction2's transform of a table.
+
+    Raises:
+        BundleError: the table is not one that bundles run, see mmaction2_tables.py, or MMAction2 does not take it.
+    """
+    check_transform(table)
+    try:
+        return registries().TRANSFORMS.build(dict(table))
+    except (TypeError, ValueError, AssertionError) as error:
         raise BundleError(
-            f"normalise.transforms: {config.get('type')!r} is no transform of MMAction2",
-            fix="use the names of the model's test pipeline",
-        )
-    return transforms.build(dict(config))
+            f"MMAction2 cannot build {table['type']}: {error}", fix="correct its arguments in [[normalise.transforms]]"
+        ) from error
 
 
 @cache  # Python looks for a class by parsing its module

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+import numpy as np
 import torch
 
-from ..bundle import Bundle, check_state
+from ..bundle import Bundle
+from ..errors import BundleError
+from ..mmaction2_tables import check_model
 from ..records import NormalisedClips, Prediction
+from ..weights import BUILD_ERRORS, loaded
 from ._mmaction2 import registries
 
 
@@ -16,26 +21,37 @@ class Recognise:
     """Run the recogniser as MMAction2's `inference_recognizer` does, one sample a forward pass.
 
     Reads: NormalisedClips. Adds: each clip's logits, and the class scores, averaged over the clips.
-    Raises: nothing.
+    Raises: BundleError when a score is infinite or no number, which no JSON can hold.
     """
 
     name = "recognise"
 
     def __init__(self, bundle: Bundle) -> None:
         self._labels = bundle.labels.names
-        self.model = build_model(bundle.recognise.model)
-        check_state(self.model, bundle.load_weights("recogniser"), bundle.folder / bundle.weights["recogniser"].file)
-        self.model.eval()
+        path = bundle.folder / bundle.weights["recogniser"].file
+        self.model = load_model(bundle.recognise.model, bundle.load_weights("recogniser"), path).eval()
 
     def __call__(self, clips: NormalisedClips) -> Prediction:
         batch = {"inputs": [torch.from_numpy(clips.inputs)], "data_samples": [clips.sample]}
         with torch.no_grad(), _outputs_of(self.model.cls_head) as logits:
             (result,) = self.model.test_step(batch)
-        return Prediction(labels=self._labels, scores=result.pred_score.numpy(), logits=logits[0].numpy())
+        prediction = Prediction(labels=self._labels, scores=result.pred_score.numpy(), logits=logits[0].numpy())
+        _check_finite("logits", prediction.logits)
+        _check_finite("scores", prediction.scores)
+        return prediction
 
     def describe(self) -> dict:
         """The labels, in the order of the scores."""
         return {"labels": list(self._labels)}
+
+
+def _check_finite(name: str, values: np.ndarray) -> None:
+    if not np.isfinite(values).all():
+        raise BundleError(
+            f"stage {Recognise.name}: the {name} are {values.ravel()[:4].tolist()}, expected numbers",
+            code="not-finite",
+            fix="look at this input's joints; `poseparity bundle verify --replay` tells whether weights are at fault",
+        )
 
 
 @contextmanager
@@ -49,8 +65,28 @@ def _outputs_of(module: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
         hook.remove()
 
 
+def load_model(table: dict, state: dict[str, torch.Tensor], path: Path) -> torch.nn.Module:
+    """The model of a `[recognise.model]` table, with the weights of `path` in it.
+
+    Raises:
+        BundleError: the table is not one that bundles run, MMAction2 cannot build it, or the weights do not fit it.
+    """
+    try:
+        return loaded(lambda: build_model(table), state, path)
+    except BUILD_ERRORS as error:
+        words = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        raise BundleError(
+            f"MMAction2 cannot build the model: {words}", fix="correct the arguments in [recognise.model]"
+        ) from error
+
+
 def build_model(table: dict) -> torch.nn.Module:
-    """MMAction2's model of a `[recognise.model]` table, with untrained weights."""
+    """MMAction2's model of a `[recognise.model]` table, with untrained weights.
+
+    Raises:
+        BundleError: the table is not one that bundles run, see mmaction2_tables.py.
+    """
+    check_model(table)
     backbone = dict(table["backbone"])
     if "tcn_ms_cfg" in backbone:
         backbone["tcn_ms_cfg"] = _branches(backbone["tcn_ms_cfg"])
