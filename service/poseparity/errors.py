@@ -8,8 +8,10 @@ PoseParityError
 ├── TooManyMissingJoints  422  somebody is in it, too little of them was seen
 ├── OutputError           400  a file that was asked for cannot be written
 ├── UploadTooSlow         408  a request's body did not come in time
+├── TookTooLong           422  the answer took longer than it may
 ├── CapacityError         429  every slot is busy and the queue is full
-├── NotReadyError         503  the models are not loaded yet
+├── ClientLeft            499  nobody waits for the answer any more
+├── NotReadyError         503  the models are not loaded yet, or nothing can be taken
 ├── NoRoomForUpload       507  the temporary folder is full
 ├── BundleError           500  the model bundle is damaged or inconsistent
 │   └── ImportRefused     500  what another program wrote cannot become a bundle

@@ -124,6 +124,7 @@ class Pipeline:
                 max_pixels=max_pixels,
                 max_total_pixels=max_total_pixels,
                 memory_bytes=decode_memory_bytes,
+                min_share=bundle.quality.min_decoded_share,
             ),
             *_crop_stages(bundle, engine),
             Pose(bundle, engine),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from poseparity.errors import InputError, InputTooLarge, PoseParityError
+from poseparity.pipeline import Pipeline
 from poseparity.records import VideoFile
 from poseparity.stages.decode import Decode, frames
 from tests import hostile_media
@@ -72,6 +73,22 @@ def test_a_little_damage_is_told_and_a_limit_of_the_share_refuses_it(decoded, vi
     assert decoded(content, Decode(max_frames=99, max_pixels=10**6, min_share=0.5)).notices
     with pytest.raises(InputError, match="at least 95% have to be there and sound"):
         decoded(content)
+
+
+def test_a_bundle_says_how_much_has_to_be_there(demo_bundle):
+    assert demo_bundle.quality.min_decoded_share == 0.95, "bundles from before the key load"
+    quality = demo_bundle.quality.model_copy(update={"min_decoded_share": 0.5})
+    pipeline = Pipeline(demo_bundle.model_copy(update={"quality": quality}), max_frames=9, max_pixels=9)
+    assert pipeline.stages[0]._min_share == 0.5
+
+
+def test_what_a_video_lacks_is_said_with_the_answer(pipeline, demo_clip, tmp_path):
+    damaged = tmp_path / "clip.mp4"
+    damaged.write_bytes(
+        hostile_media.corrupted(demo_clip.read_bytes()[:-20_000], 3, 3, 0.5) + demo_clip.read_bytes()[-20_000:]
+    )
+    result = pipeline.run_video(damaged)
+    assert [warning["code"] for warning in result.to_dict()["warnings"]][:1] == ["damaged-video"]
 
 
 def test_an_avi_whose_clock_runs_faster_than_its_frames_is_whole(decoded, videos):

@@ -12,6 +12,8 @@ from ..observe import Described
 
 # Where a stage's name is not that of its table, or of its weights, in bundle.toml.
 _TABLES = {"inspect": "quality"}
+# A limit on what is read at all: no value depends on it, and golden traces from before it stay as they are.
+_OF_NO_VALUE = {"min_decoded_share"}
 _WEIGHTS = {"detect": "detector", "pose": "pose", "recognise": "recogniser"}
 
 
@@ -23,7 +25,7 @@ def parameters_of(stage, bundle: Bundle) -> dict:
     "engine_code", the same of the pose engine that it asks.
     """
     table = getattr(bundle, _TABLES.get(stage.name, stage.name), None)
-    parameters = table.model_dump(mode="json") if table else {}
+    parameters = table.model_dump(mode="json", exclude=_OF_NO_VALUE) if table else {}
     if weights := bundle.weights.get(_WEIGHTS.get(stage.name)):
         parameters["weights_sha256"] = weights.sha256
     if isinstance(stage, Described):
