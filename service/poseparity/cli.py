@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import numerics
+from . import numerics, signing
 from .errors import OutputError, PoseParityError, TooManyMissingJoints
 from .fetching import command as fetching
 from .golden import command as golden
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     show.add_argument("folder", type=Path, nargs="?", metavar="DIR")
     show.set_defaults(command=_bundle_show)
     golden.add_parsers(actions)
+    signing.add_parser(actions)
     importing.add_parser(actions)
     fetching.add_parser(actions)
     return parser
@@ -213,7 +214,8 @@ def _serve(options: argparse.Namespace) -> int:
 def _bundle_show(options: argparse.Namespace) -> int:
     from .bundle import load_bundle
 
-    print(load_bundle(_settings(options.folder).bundle).model_dump_json(indent=2))
+    settings = _settings(options.folder)
+    print(load_bundle(settings.bundle, settings.bundle_signers).model_dump_json(indent=2))
     return 0
 
 

@@ -21,6 +21,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     bundle: Path = Field(ROOT / "service/bundles/demo", description="Folder of the model bundle.")
+    bundle_signers: Path | None = Field(
+        None, description="ssh-keygen's file of allowed signers, one of whom has to have signed the bundle."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(19031, ge=1, le=65535, description="TCP port to listen on.")
     workers: int = Field(

@@ -18,7 +18,7 @@ def load_pipeline(settings: Settings, *, pinned: bool = True) -> Pipeline:
     Raises:
         PinError, BundleError, EngineError: it cannot be trusted to compute what another machine computes.
     """
-    bundle = load_bundle(settings.bundle)
+    bundle = load_bundle(settings.bundle, settings.bundle_signers)
     numerics.make_deterministic()
     if pinned:
         numerics.enforce()  # before the models: ultralytics would set a variable that is missing, and hide it

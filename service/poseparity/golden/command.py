@@ -34,7 +34,7 @@ def _verify(options: argparse.Namespace) -> int:
     settings = _settings(options.folder)
     from ..bundle import load_bundle
 
-    bundle = load_bundle(settings.bundle)
+    bundle = load_bundle(settings.bundle, settings.bundle_signers)
     print(f"{bundle.folder}: {bundle.name} {bundle.version}, {len(bundle.weights)} weights files, all as recorded")
     return _replay(settings) if options.replay else 0
 
@@ -50,7 +50,7 @@ def _replay(settings: Settings) -> int:
 
 def _record(options: argparse.Namespace) -> int:
     numerics.restart_with_pins()
-    settings = _settings(options.folder)
+    settings = _settings(options.folder, bundle_signers=None)  # what is recorded is signed after
     from ..startup import load_pipeline
     from .record import record
 
@@ -63,5 +63,5 @@ def _record(options: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(bundle: Path | None) -> Settings:
-    return load_settings(**({} if bundle is None else {"bundle": bundle}))
+def _settings(bundle: Path | None, **changes) -> Settings:
+    return load_settings(**({} if bundle is None else {"bundle": bundle}), **changes)
