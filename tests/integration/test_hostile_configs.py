@@ -205,7 +205,7 @@ def test_pythons_config_has_no_home_and_nothing_of_the_environment(tmp_path, mon
     assert "hunter2" not in str(error.value)
     assert wrapped.result["HOME"] != os.environ.get("HOME")
     assert not {"SECRET_TOKEN", "POSEPARITY_BUNDLE_SIGNERS", "SSH_AUTH_SOCK"} & wrapped.result.keys()
-    assert "without network" in warning_of(tmp_path / "config.py")
+    assert "no network" in warning_of(tmp_path / "config.py")
 
 
 class _Recorded:

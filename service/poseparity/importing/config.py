@@ -17,8 +17,8 @@ from ..plain_files import read_json, read_yaml, shown
 
 PYTHON, DATA = (".py",), (".yaml", ".yml", ".json")
 _WARNING = (
-    "the config is Python and is run in a process of its own, without network: it can read your files, so import only "
-    "configs that you trust"
+    "the config is Python and is run in a process of its own: import only configs that you trust. It gets no network "
+    "and starts no programs, and can read what you can read"
 )
 _TIMEOUT = 120  # most of it is for importing MMAction2, see config_process.py
 _MOST_BYTES = 2**20
