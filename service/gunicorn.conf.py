@@ -45,6 +45,8 @@ accesslog = None
 logconfig_dict = logging_config(_read.log_level)
 loglevel = _read.log_level
 logging.captureWarnings(True)
+# Lines of FFmpeg's own are no JSON; what it complains of was counted, and told, before a worker decodes anything.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 
 
 def on_starting(server):

@@ -4,6 +4,7 @@ PoseParityError
 ├── InputError            400  what the user sent cannot be used
 │   ├── InputTooLarge     413  it is over a limit
 │   └── TraceError        400  a file is no trace that this version reads
+├── NotOffered            403  a setting keeps it from those who ask over the network
 ├── NoPersonFound         422  the video is fine, nobody is in it
 ├── TooManyMissingJoints  422  somebody is in it, too little of them was seen
 ├── OutputError           400  a file that was asked for cannot be written
@@ -68,6 +69,11 @@ class InputTooLarge(InputError):
 
 class TraceError(InputError):
     code = "bad-trace"
+
+
+class NotOffered(PoseParityError):
+    code = "not-offered"
+    http_status = 403
 
 
 class NoPersonFound(PoseParityError):

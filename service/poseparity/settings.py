@@ -46,7 +46,17 @@ class Settings(BaseSettings):
     openpose_binary: Path | None = Field(None, description="OpenPose's executable, for a bundle that runs it.")
     openpose_models: Path | None = Field(None, description="OpenPose's folder models, for a bundle that runs OpenPose.")
     openpose_timeout_s: int = Field(600, ge=1, description="Seconds that OpenPose may take for 256 frames.")
+    environment_route: bool | None = Field(
+        None, description="Whether GET /v1/environment answers; when unset, where host is a loopback address."
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log level.")
+
+    @property
+    def tells_its_environment(self) -> bool:
+        """Whether GET /v1/environment answers: packages, kernel and host name are not for everybody."""
+        if self.environment_route is not None:
+            return self.environment_route
+        return self.host in ("localhost", "::1") or self.host.startswith("127.")
 
 
 def load_settings(**overrides) -> Settings:

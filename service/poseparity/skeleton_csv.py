@@ -176,7 +176,7 @@ class _Columns:
     def values(self, row: list[str], line: int) -> list[float]:
         """The numbers of a row in the order of HEADER; NaN where a cell is blank."""
         if len(row) < self._fewest or any(cell.strip() for cell in row[len(self._names) :]):
-            raise _bad(f"line {line} has {len(row)} values, expected {self._fewest}")
+            raise _bad(f"line {line} has {len(row)} values, expected {self._fewest}", line=line)
         self._nameless_used |= any(row[position].strip() for position in self._nameless if position < len(row))
         values = [_value(row[position], line, name) for name, position in zip(HEADER, self._order, strict=True)]
         _check_confidences(values, line)
@@ -214,10 +214,16 @@ def _value(cell: str, line: int, column: str) -> float:
         value = float(text if text.isascii() and "_" not in text else "damaged")
     except ValueError:
         hint = "; decimals have a point" if text.replace(",", "", 1).lstrip("-").isdecimal() and "," in text else ""
-        raise _bad(f"line {line}, column {column}: {text[:40]!r} is not a number{hint}") from None
+        raise _bad(
+            f"line {line}, column {column}: {text[:40]!r} is not a number{hint}", line=line, column=column
+        ) from None
     if not abs(value) <= _LARGEST:
         limits = f"finite, at most {_LARGEST:.0f}"
-        raise _bad(f"line {line}, column {column}: {text[:40]!r} is no pixel position or confidence ({limits})")
+        raise _bad(
+            f"line {line}, column {column}: {text[:40]!r} is no pixel position or confidence ({limits})",
+            line=line,
+            column=column,
+        )
     return value
 
 
@@ -225,7 +231,7 @@ def _check_confidences(values: list[float], line: int) -> None:
     for start in range(0, len(values), 3):
         confidence = values[start + 2]
         if confidence < 0 and values[start : start + 3] != _MARKER:
-            raise _bad(f"line {line} has the negative confidence {confidence}")
+            raise _bad(f"line {line} has the negative confidence {confidence}", line=line)
 
 
 def _clear_blank(keypoints: np.ndarray) -> Iterator[Notice]:
@@ -257,5 +263,5 @@ def _some(names: list[str], most: int = 4) -> str:
     return f"{listed}, ..." if len(names) > most else listed
 
 
-def _bad(message: str, code: str = "bad-csv") -> InputError:
-    return InputError(message, code=code, fix=f"send {_FORMAT}; a missing joint is 0,0,0")
+def _bad(message: str, code: str = "bad-csv", **place: int | str) -> InputError:
+    return InputError(message, code=code, fix=f"send {_FORMAT}; a missing joint is 0,0,0", details=place)

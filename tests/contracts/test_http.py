@@ -8,7 +8,7 @@ import logging
 import re
 import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
@@ -214,7 +214,8 @@ def test_an_upload_that_trickles_is_given_up(path, kind):
 
     def trickle():
         while not done.wait(0.1):
-            theirs.send(b"-")
+            with suppress(OSError):  # the other end is shut, as it should be
+                theirs.send(b"-")
 
     sender = threading.Thread(target=trickle)
     sender.start()
@@ -376,6 +377,26 @@ def test_openapi_describes_the_legacy_route(openapi):
     assert set(parsed) == set(legacy_reply(prediction)["parsed"])
     assert set(schemas["LegacyReply"]["properties"]) == set(legacy_reply(prediction))
     assert all("description" in parsed[name] for name in set(parsed) - {"status"})
+
+
+@pytest.mark.parametrize(
+    "settings, told",
+    [
+        ({}, True),
+        ({"host": "127.0.0.2"}, True),
+        ({"host": "::1"}, True),
+        ({"host": "0.0.0.0"}, False),
+        ({"host": "192.0.2.1"}, False),
+        ({"host": "0.0.0.0", "environment_route": True}, True),
+        ({"environment_route": False}, False),
+    ],
+)
+def test_the_environment_is_told_where_only_this_machine_asks(settings, told):
+    chosen = Settings(**settings)
+    assert chosen.tells_its_environment is told
+    if not told:
+        error = error_of(create_app(chosen).test_client().get("/v1/environment"), 403, "not-offered")
+        assert "POSEPARITY_ENVIRONMENT_ROUTE" in error["fix"]
 
 
 @pytest.mark.parametrize("sent, kept", [("abc-1.2_3", True), ("a" * 64, True), ("a" * 65, False), ("a b", False)])

@@ -145,3 +145,21 @@ def test_a_client_that_does_not_close_its_end_holds_nobody_up(server):
         began = time.monotonic()
         assert server.get("/healthz").status_code == 200
         assert time.monotonic() - began < 1
+
+
+@pytest.mark.slow
+def test_a_worker_that_was_killed_is_missed_by_nobody(tmp_path):
+    """The other one takes all connections until the new one has loaded its models."""
+    with Server(tmp_path, workers=2) as server:
+        server.wait_for(lambda: len(server.log_lines("ready")) == 2)
+        os.kill(server.workers()[0], signal.SIGKILL)
+        server.wait_for(lambda: len(server.workers()) == 2)
+        seen = set()
+
+        def new_one_is_ready() -> bool:
+            seen.add(server.get("/readyz").status_code)
+            return len(server.log_lines("ready")) == 3
+
+        server.wait_for(new_one_is_ready)
+        assert seen == {200}
+        assert server.predict("a.csv", CSV).status_code == 200

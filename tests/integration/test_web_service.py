@@ -16,6 +16,7 @@ from poseparity.environment import verify_env
 from poseparity.numerics import read_pins
 from poseparity.trace.tracer import Source, Tracer
 from poseparity.web import schemas
+from tests import hostile_media
 from tests.integration.web_server import error_of
 
 
@@ -203,7 +204,25 @@ def test_request_ids_come_back_and_reach_the_log(server):
     assert (line["method"], line["path"], line["status"]) == ("GET", "/nowhere", 404)
 
 
-def test_every_line_of_the_applications_log_is_json(server):
-    server.get("/nowhere")
+def test_every_line_of_the_log_is_json(server, demo_clip):
+    """Also after a video of which FFmpeg complains."""
+    clip = demo_clip.read_bytes()
+    damaged = hostile_media.corrupted(clip[:-20_000], 3, 3, 0.5) + clip[-20_000:]
+    answer = server.predict("clip.mp4", damaged).json()
+    assert answer["warnings"][0]["code"] == "damaged-video"
     assert server.log_lines("ready")
+    assert [line for line in server.log().splitlines() if not line.startswith('{"')] == []
     assert "Traceback" not in server.log()
+
+
+def test_the_log_says_where_an_input_is_wrong_and_not_what_it_holds(server, demo_result):
+    secret = "c2VjcmV0"
+    lines = demo_result.csv.decode().splitlines()
+    lines[7] = lines[7].replace(",", f",{secret},", 1)
+    cells = demo_result.csv.decode().splitlines()
+    cells[9] = f"{secret},{cells[9].split(',', 1)[1]}"
+    for content in ("\n".join(lines), "\n".join(cells), f"{secret} are notes\n", f"{secret},b\n1,2\n"):
+        assert secret in server.predict("a.csv", content.encode()).text or content.startswith("Nose")
+    assert secret not in server.log()
+    refused = [line["details"] for line in server.log_lines("refused")]
+    assert {"line": 8} in refused and {"line": 10, "column": "Nose_x"} in refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from ..errors import InputError, InputTooLarge
 from .look import Limits, Looked, too_much_memory
 from .opening import unreadable
 
+_SILENCE = ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_DEBUG")  # what FFmpeg complains of is wanted there
 _TOO_LARGE = InputTooLarge.http_status
 
 
@@ -25,8 +27,9 @@ def look_through(path: Path, limits: Limits) -> Looked:
         PoseParityError: the work in hand is to end.
     """
     command = [sys.executable, "-P", "-m", f"{__package__}.look", json.dumps(asdict(limits))]
+    environment = {name: value for name, value in os.environ.items() if name not in _SILENCE}
     with path.open("rb") as video, subprocess.Popen(
-        command, stdin=video, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command, stdin=video, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     ) as process:  # fmt: skip
         try:
             status = stop.wait(process)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from typing import NoReturn
 
 from flask import Flask, Response, jsonify, request
@@ -28,6 +27,7 @@ SHOWN = 60  # characters of what was sent that a message repeats at most
 
 _SEE_ROUTES = "see /openapi.json for the routes, their methods and their fields"
 _RETRY_AFTER = "retry_after_s"
+_PLACES = ("stage", "column")  # our own names
 _ASKED_OFTEN = ("not-ready", "busy")  # by probes
 
 
@@ -67,18 +67,23 @@ def _problem(found: dict) -> str:
 
 
 def _answer(error: PoseParityError) -> Response:
-    _logger_for(error)("refused", code=error.code, message=str(error), details=error.details)
+    _log(error)
     response = _reply(error.http_status, error.to_dict())
     if _RETRY_AFTER in error.details:
         response.headers["Retry-After"] = str(error.details[_RETRY_AFTER])
     return response
 
 
-def _logger_for(error: PoseParityError) -> Callable:
-    """A refused input is everyday business; why the service is not ready was logged once, when it arose."""
-    if error.code in _ASKED_OFTEN:
-        return log.debug
-    return log.info if error.http_status < 500 else log.error
+def _log(error: PoseParityError) -> None:
+    """A refused input is everyday business, and what it holds is its sender's: codes and figures are logged."""
+    if error.http_status >= 500 and error.code not in _ASKED_OFTEN:
+        log.error("failed", code=error.code, message=str(error), details=error.details)
+        return
+    # Why the service is not ready was logged once, when it arose.
+    write = log.debug if error.code in _ASKED_OFTEN else log.info
+    figures = {name: value for name, value in error.details.items() if isinstance(value, int | float)}
+    where = {name: error.details[name] for name in _PLACES if name in error.details}
+    write("refused", code=error.code, details=figures | where)
 
 
 def _answer_http(error: HTTPException) -> Response:

@@ -7,6 +7,7 @@ from flask_openapi3 import APIBlueprint, Tag
 
 from .. import __version__
 from ..environment import snapshots
+from ..errors import NotOffered
 from .inference import slot
 from .schemas import ANY_ERROR, Alive, EnvironmentReply, ErrorReply, Ready
 from .uploads import settings
@@ -31,12 +32,18 @@ def readyz():
     return {"status": "ready", "bundle": bundle.identity()}
 
 
-@blueprint.get("/v1/environment", responses={200: EnvironmentReply})
+@blueprint.get("/v1/environment", responses={200: EnvironmentReply, 403: ErrorReply})
 def environment():
     """This environment, as `verify_env.py compare` reads it, and the pins that this process proved.
 
-    The first call takes some seconds, during which the other routes go on answering.
+    The first call takes some seconds, during which the other routes go on answering. A service that listens for others
+    than its own machine answers 403, unless its setting environment_route is true: packages and host name are told.
     """
+    if not settings().tells_its_environment:
+        raise NotOffered(
+            "this service does not tell its environment over the network",
+            fix="ask where it listens on 127.0.0.1, or set POSEPARITY_ENVIRONMENT_ROUTE to true",
+        )
     return snapshots.of(settings().bundle) | {"service": {"version": __version__, "pins": slot().pins}}
 
 

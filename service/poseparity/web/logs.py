@@ -7,6 +7,7 @@ import time
 import structlog
 from flask import Flask, Response, g, request
 
+_SHOWN = 120  # characters of a path that are logged at most
 _SHARED = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -63,5 +64,6 @@ def _log_request(response: Response) -> Response:
     seconds = round(time.perf_counter() - g.began, 4)
     # A probe asks every few seconds: its lines would bury the others.
     write = log.debug if request.path in ("/healthz", "/readyz", "/health") else log.info
-    write("request", method=request.method, path=request.path, status=response.status_code, seconds=seconds)
+    method, path = request.method[:_SHOWN], request.path[:_SHOWN]
+    write("request", method=method, path=path, status=response.status_code, seconds=seconds)
     return response
