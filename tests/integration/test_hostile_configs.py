@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import http.server
 import json
 import os
@@ -15,6 +16,7 @@ import yaml
 from poseparity.errors import ImportRefused
 from poseparity.importing import config, config_process, confined
 from poseparity.importing.config import read_config, understood, warning_of
+from poseparity.importing.recogniser import fit
 from poseparity.stages._mmaction2 import registries
 from tests.small_recogniser import MODEL, PIPELINE
 
@@ -158,7 +160,7 @@ FORBIDDEN = {
     "while True: pass",
     "an exit": "sys.exit(0)",
     "an early end": "os._exit(0)",
-    "a crash": "ctypes.string_at(0)",
+    "a crash": "import faulthandler\nfaulthandler.disable()\nctypes.string_at(0)",
     "no end of words": "print('x' * 10**8)\n1 / 0",
     "recursion": "def f(): f()\nf()",
 }
@@ -227,9 +229,44 @@ def test_where_the_kernel_takes_nothing_away_it_is_said_loudly(tmp_path, monkeyp
     assert read(written(tmp_path / "config.yaml", CONTENT)).notes == ()
 
 
-@pytest.mark.parametrize("content", [[], 7, None, {}, {"model": {}}, {"model": {}, "pipelines": []},
-                                     {"model": [], "pipelines": {}}, {"model": {}, "pipelines": {"a": 7}}])  # fmt: skip
+ANSWERS = [
+    [], 7, None, {}, {"model": {}}, {"model": {}, "pipelines": []}, {"model": [], "pipelines": {}}, {"problem": 7},
+    {"problem": ["a\nb"]}, {"problem": ["a\nb", {}]}, {"model": {}, "pipelines": {"a": 7}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ANSWERS, ids=repr)
 def test_an_answer_that_is_none_is_refused(tmp_path, content):
     """A config can write its answer by itself, and end."""
     with pytest.raises(ImportRefused):
         understood(tmp_path / "config.py", content)
+
+
+WRONG = [
+    ("model__backbone__graph_cfg", "coco"),
+    ("model__backbone__graph_cfg", {"layout": ["coco"]}),
+    ("model__backbone__in_channels", {}),
+    ("model__cls_head__num_classes", [2]),
+    ("model__backbone__type", ["STGCN"]),
+    ("model__test_cfg", "x"),
+    ("pipeline__1__feats", 7),
+    ("pipeline__1__feats", [["j"]]),
+    ("pipeline__2__clip_len", "os.system"),
+    ("pipeline__4__num_person", []),
+    ("pipeline__0__type", {"type": "os.system"}),
+    ("pipeline__0__img_shape", "x"),
+    ("pipeline__5__collect_keys", ["keypoint"]),
+]
+
+
+@pytest.mark.parametrize("place, value", WRONG, ids=repr)
+def test_a_config_of_the_wrong_kinds_is_refused_in_one_line(tmp_path, place, value):
+    content = {"model": copy.deepcopy(MODEL), "pipeline": copy.deepcopy(PIPELINE)}
+    *path, last = [int(part) if part.isdecimal() else part for part in place.split("__") if part]
+    table = content
+    for part in path:
+        table = table[part]
+    table[last] = value
+    with pytest.raises(ImportRefused) as error:
+        fit(config.TestConfig(**content), tmp_path / "x.pth", ("a", "b"))
+    assert error.value.fix and "\n" not in str(error.value)

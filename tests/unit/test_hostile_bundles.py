@@ -10,6 +10,7 @@ import shutil
 import struct
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from poseparity import cli
-from poseparity.bundle import MANIFEST, load_bundle
-from poseparity.errors import BundleError
+from poseparity.bundle import MANIFEST, Golden, load_bundle
+from poseparity.errors import BundleError, PoseParityError
+from poseparity.golden.replay import compared, read_golden
 from poseparity.importing.manifest import dump
 from poseparity.mmaction2_tables import TRANSFORMS, check_model, check_transform
 from poseparity.records import NormalisedClips
@@ -28,6 +30,7 @@ from poseparity.settings import load_settings
 from poseparity.stages.normalise import _build
 from poseparity.stages.recognise import Recognise, build_model
 from poseparity.startup import load_pipeline
+from poseparity.trace.files import read_trace
 from tests.conftest import DEMO_BUNDLE
 from tests.small_recogniser import MODEL, PIPELINE
 
@@ -376,6 +379,63 @@ def _sample():
     from mmaction.structures import ActionDataSample
 
     return ActionDataSample()
+
+
+# --- golden traces ----------------------------------------------------------------------------------------------------
+
+
+def first_value(trace: dict) -> dict:
+    """The first value of a trace that says something of every frame."""
+    return next(value for stage in trace["stages"] for value in stage["values"] if value.get("frames"))
+
+
+TRACES = {
+    "no JSON": "hello",
+    "deep": "[" * 100_000,
+    "a number": "7",
+    "arrays elsewhere": lambda trace: trace["arrays"].update(file="../../clip.npz"),
+    "arrays at a path": lambda trace: trace["arrays"].update(file="/etc/passwd"),
+    "absent arrays": lambda trace: trace["arrays"].update(file="absent.npz"),
+    "another input": lambda trace: trace["input"].update(sha256="0" * 64),
+    "no stages": lambda trace: trace.pop("stages"),
+    "no numbers": lambda trace: trace["prediction"].update(scores=["x"]),
+}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_a_golden_trace_that_is_none_is_refused(bundle, name):
+    entry = put_trace(bundle, TRACES[name])
+    with pytest.raises(PoseParityError) as error:
+        read_golden(load_bundle(bundle), entry)
+    assert error.value.fix and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("frames", [1, 50, None])
+def test_a_golden_trace_of_other_frames_is_a_difference(bundle, frames):
+    """Lists of frames that do not fit each other, and a digest that differs where no frame does."""
+
+    def change(trace: dict) -> None:
+        first_value(trace).update(sha256="0" * 64)
+        if frames:
+            first_value(trace)["frames"] = ["0" * 32] * frames
+
+    original = read_trace(DEMO_BUNDLE / "golden/clip.json")
+    entry = put_trace(bundle, change)
+    hostile = read_trace(bundle / entry.trace)
+    assert compared("clip.mp4", hostile, original).first is not None
+
+
+def put_trace(folder: Path, change: str | Callable[[dict], None]) -> Golden:
+    """A golden trace whose hash is right, in the place of the demo's."""
+    text = change
+    if callable(change):
+        trace = json.loads((DEMO_BUNDLE / "golden/clip.json").read_text())
+        change(trace)
+        text = json.dumps(trace)
+    (folder / "golden/mine.json").write_text(text)
+    entry = {"input": "clip.mp4", "trace": "golden/mine.json", "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    (folder / MANIFEST).write_text(dump({**tables(), "golden": [entry]}), encoding="utf-8")
+    return Golden(**entry)
 
 
 # --- what the command says -------------------------------------------------------------------------------------------

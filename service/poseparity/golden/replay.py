@@ -88,9 +88,11 @@ def _value_difference(golden: TracedValue, found: TracedValue | None) -> str | N
         return f"{golden.name} is {found.dtype} {found.shape}, expected {golden.dtype} {golden.shape}"
     if golden.sha256 == found.sha256:
         return None
-    if not golden.frames or not found.frames:
+    if not golden.frames or not found.frames or len(golden.frames) != len(found.frames):
         return golden.name
     frames = [frame for frame, pair in enumerate(zip(golden.frames, found.frames, strict=True)) if len(set(pair)) > 1]
+    if not frames:  # a trace that somebody made by hand
+        return golden.name
     return f"{golden.name} in {len(frames)} of {len(golden.frames)} frames, the first is {frames[0]}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -21,7 +20,6 @@ _WARNING = (
     "and starts no programs, and can read what you can read"
 )
 _TIMEOUT = 120  # most of it is for importing MMAction2, see config_process.py
-_MOST_BYTES = 2**20
 _SERVICE = Path(__file__).resolve().parents[2]
 
 
@@ -85,13 +83,19 @@ def understood(path: Path, content: Any) -> TestConfig:
     """What config_process.py wrote of a config, once it is clear what the model is tested with."""
     if not isinstance(content, dict) or not ("problem" in content or {"model", "pipelines"} <= content.keys()):
         raise ImportRefused(f"{path.name} ended its evaluation by itself", fix="import a config that only says what is")
-    if problem := content.get("problem"):
-        raise ImportRefused(f"{path.name}: {problem[0]}", fix=problem[1])
+    if "problem" in content:
+        found, fix = (" ".join(str(words).split())[:500] for words in _pair(content["problem"]))
+        raise ImportRefused(f"{path.name}: {found}", fix=fix)
     if not isinstance(content["model"], dict):
         raise ImportRefused(f"{path.name} has no model", fix="import the config that the model was trained with")
     if not isinstance(content["pipelines"], dict):
         raise ImportRefused(f"{path.name} has no pipelines", fix="import the config that the model was tested with")
     return TestConfig(content["model"], _one_pipeline(path, content["pipelines"]), _notes(path, content))
+
+
+def _pair(problem: Any) -> list:
+    """What was found and what to do; a config can write its answer by itself, and anything into it."""
+    return problem if isinstance(problem, list) and len(problem) == 2 else [shown(problem), "see what the config does"]
 
 
 def _notes(path: Path, content: dict) -> tuple[str, ...]:
@@ -115,13 +119,14 @@ def _evaluate(path: Path, folder: Path) -> Any:
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise ImportRefused(f"{path.name} was still running after {_TIMEOUT} s", fix="see what it does") from error
-    if done.returncode != 0 or not answer.is_file() or answer.stat().st_size > _MOST_BYTES:
+    if done.returncode != 0 or not answer.is_file():
         last = (done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"])[-1][:300]
         raise ImportRefused(f"{path.name} cannot be evaluated: {last}", fix="correct it, and keep its _base_ files")
     try:
-        return json.loads(answer.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ImportRefused(f"{path.name} says what no bundle can hold: {error!s:.100}", fix="correct it") from error
+        return read_json(answer, fix="import a config of plain values")
+    except BundleError as error:
+        words = str(error).replace(str(answer), "what it says")
+        raise ImportRefused(f"{path.name} says what no bundle can hold: {words}", fix=error.fix) from error
 
 
 def _environment(work: Path, home: Path) -> dict[str, str]:

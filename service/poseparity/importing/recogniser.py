@@ -68,7 +68,11 @@ def read_recogniser(config: Path, checkpoint: Path, labels: tuple[str, ...]) -> 
 def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recogniser:
     """`read_recogniser` once the config is plain data."""
     model, transforms = _model(content), _transforms(content)
-    _check_fit(model, transforms, labels)
+    try:
+        _check_fit(model, transforms, labels)
+    except BUILD_ERRORS as error:  # a table where a name should be
+        _check_tables(model, transforms)
+        raise ImportRefused(f"the config holds what no model has: {shown(error)}", fix="correct it") from error
     _check_tables(model, transforms)
     state, notes = state_of(read_checkpoint(checkpoint))
     with WithoutMemory():

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from ..errors import BundleError, ImportRefused
 from ..openpose.network import build_network
 from ..plain_files import shown
-from ..weights import WithoutMemory, check_state
+from ..weights import BUILD_ERRORS, WithoutMemory, check_state
 
 SUFFIX = ".safetensors"
 TABLE = "pose.network"  # the key in the file's metadata, whose value is the table as JSON
@@ -46,8 +46,8 @@ def read_small_pose(path: Path) -> SmallPose:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, the file is no dict
-    except SafetensorError as error:
-        raise ImportRefused(f"{path.name} is no safetensors file: {error}", fix="get the file again") from error
+    except (SafetensorError, *BUILD_ERRORS) as error:
+        raise ImportRefused(f"{path.name} is no safetensors file: {error!s:.200}", fix="get the file again") from error
     table = _table(metadata.get(TABLE), path)
     with WithoutMemory():
         check_state(_network(table, path), state, path)
