@@ -91,6 +91,7 @@ LAYERS: dict[str, tuple[Check, ...]] = {
     "SPP": (_CHANNELS, _list_of(_KERNEL, 1, 5)),
     "SPPELAN": (_CHANNELS, _CHANNELS),
     "SPPF": (_CHANNELS, _KERNEL, _COUNT, _FLAG),
+    "Silence": (),  # what nn.Identity was called in yolov9's first files; ultralytics reads it as that
     "nn.ConvTranspose2d": (_CHANNELS, _KERNEL, _STRIDE, _PAD),
     "nn.Identity": (),
     "nn.MaxPool2d": (_KERNEL, _STRIDE, _PAD),

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from poseparity.bundle import DetectParameters
 from poseparity.errors import BundleError, ImportRefused
@@ -159,6 +160,20 @@ def test_an_activation_is_code_and_is_refused(save, tmp_path):
     content["model"].yaml["activation"] = f"__import__('pathlib').Path({str(canary)!r}).touch()"
     torch.save(content, path)
     with pytest.raises(ImportRefused, match="the architecture's activation is"):
+        read_detector(path)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("name", ["DetectionModel", "ClassificationModel", "PoseModel", "BaseModel"])
+@pytest.mark.parametrize("by_path", [False, True])
+def test_an_architecture_in_an_architecture_is_refused(save, tmp_path, name, by_path):
+    """What ultralytics takes for a layer makes a model of its own, and evaluates that one's activation."""
+    canary = tmp_path / "canary"
+    inner = {"nc": 2, "activation": f"__import__('pathlib').Path({str(canary)!r}).touch()", "backbone": [], "head": []}
+    (tmp_path / "inner.yaml").write_text(yaml.safe_dump(inner))
+    row = [-1, 1, name, [str(tmp_path / "inner.yaml") if by_path else inner]]
+    path = save("yolov8n", yaml={"nc": 80, "backbone": [row], "head": [[[0], 1, "Detect", ["nc"]]]})
+    with pytest.raises(ImportRefused, match=rf"yolov8n\.pt: the architecture has the layer \[-1, 1, '{name}'"):
         read_detector(path)
     assert not canary.exists()
 

@@ -239,6 +239,14 @@ def test_the_largest_of_a_family_is_affordable_and_has_ultralytics_own_names(nam
         check_fit(architecture, tuple(map(str, range(80))), "detect", {}, Path("x.safetensors"))
 
 
+def test_the_first_files_of_yolov9_are_read():
+    architecture = yaml.safe_load(next(path for path in SHIPPED if path.stem == "yolov9e").read_text())
+    assert architecture["backbone"][0][2] == "nn.Identity"
+    architecture["backbone"][0][2] = "Silence"
+    with pytest.raises(BundleError, match=r"does not fit its model: model\.1\..* is missing"):
+        check_fit(architecture, tuple(map(str, range(80))), "detect", {}, Path("x.safetensors"))
+
+
 def test_a_failed_build_leaves_ultralytics_as_it_was():
     from ultralytics.nn.modules import Conv
 
