@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     stall_timeout_s: int = Field(30, ge=1, description="Seconds without a byte after which an upload is given up.")
     max_frames: int = Field(9000, ge=2, description="Most frames of a video or rows of a skeleton CSV.")
     max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")
-    max_total_pixels: int = Field(20 * 10**9, ge=1, description="Most pixels of all frames of a video together.")
+    max_total_pixels: int = Field(10**10, ge=1, description="Most pixels of all frames of a video together.")
     decode_memory_bytes: int = Field(2**30, ge=2**29, description="Most bytes of memory that decoding may take.")
     openpose_binary: Path | None = Field(None, description="OpenPose's executable, for a bundle that runs it.")
     openpose_models: Path | None = Field(None, description="OpenPose's folder models, for a bundle that runs OpenPose.")

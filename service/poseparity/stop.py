@@ -5,8 +5,6 @@ What is being worked on is known by its context, as a request's id is for the lo
 
 from __future__ import annotations
 
-import os
-import select
 import subprocess
 import threading
 import time
@@ -78,16 +76,14 @@ def wait(process: subprocess.Popen, seconds: float | None = None) -> int:
         PoseParityError: see `check`.
     """
     ends = float("inf") if seconds is None else time.monotonic() + seconds
-    poll, ending = select.poll(), os.pidfd_open(process.pid)
-    try:
-        poll.register(ending, select.POLLIN)
-        while not poll.poll(1000 * max(0.0, min(_ASK_S, ends - time.monotonic()))):
-            check()
-            if time.monotonic() >= ends:
-                raise subprocess.TimeoutExpired(process.args, seconds)
-        return process.wait()
-    finally:
-        os.close(ending)
+    while True:
+        check()
+        left = ends - time.monotonic()
+        try:
+            return process.wait(min(_ASK_S, max(left, 0)))
+        except subprocess.TimeoutExpired:
+            if left <= _ASK_S:
+                raise
 
 
 def _took_too_long(seconds: float) -> TookTooLong:

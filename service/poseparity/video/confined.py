@@ -11,7 +11,7 @@ from pathlib import Path
 
 from .. import stop
 from ..errors import InputError, InputTooLarge
-from .look import Limits, Looked, too_much_memory
+from .look import Limits, Looked
 from .opening import unreadable
 
 _SILENCE = ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_DEBUG")  # what FFmpeg complains of is wanted there
@@ -25,6 +25,7 @@ def look_through(path: Path, limits: Limits) -> Looked:
         InputError: it cannot be decoded, or its decoder crashed.
         InputTooLarge: it is over a limit.
         PoseParityError: the work in hand is to end.
+        RuntimeError: the other process cannot work at all.
     """
     command = [sys.executable, "-P", "-m", f"{__package__}.look", json.dumps(asdict(limits))]
     environment = {name: value for name, value in os.environ.items() if name not in _SILENCE}
@@ -36,8 +37,11 @@ def look_through(path: Path, limits: Limits) -> Looked:
             answer = process.stdout.read()
         finally:
             process.kill()
+    if status < 0:
+        # FFmpeg has a fault, or got no memory where it did not expect that.
+        raise unreadable(f"its decoder was ended by signal {-status}")
     if status != 0 or not answer:
-        raise _ended(status, limits)
+        raise RuntimeError(f"{' '.join(command)} ended with status {status}: run it by hand")
     found = json.loads(answer)
     if "error" in found:
         raise _error(**found["error"])
@@ -47,10 +51,3 @@ def look_through(path: Path, limits: Limits) -> Looked:
 def _error(*, message: str, fix: str, code: str, details: dict, http_status: int) -> InputError:
     kind = InputTooLarge if http_status == _TOO_LARGE else InputError
     return kind(message, fix=fix, code=code, details=details)
-
-
-def _ended(status: int, limits: Limits) -> InputError:
-    """How a decoder ends that got no memory where it did not expect that, or that has a fault."""
-    if limits.memory_bytes is not None and status > 0:
-        return too_much_memory(limits.memory_bytes)
-    return unreadable(f"its decoder ended with status {status}")

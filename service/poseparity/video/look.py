@@ -20,6 +20,7 @@ from pathlib import Path
 
 from ..errors import InputError, InputTooLarge
 
+_FIX = "write the video again in a common format, such as H.264 in .mp4"
 _INPUT = Path("/proc/self/fd/0")
 _MOST_WORDS = 2**20  # bytes of complaints that are kept at a time
 # What FFmpeg calls an error and no picture suffers from.
@@ -39,14 +40,14 @@ class Limits:
         pixels: most pixels of one frame.
         total_pixels: most pixels of all frames together.
         memory_bytes: most memory, of addresses, that decoding may take; None for any.
-        seconds: of a core, that decoding may take; None for any.
+        seconds: of a core, that decoding may take: for a process that nobody is left to end.
     """
 
     frames: int
     pixels: int
     total_pixels: int | None = None
     memory_bytes: int | None = None
-    seconds: float | None = None
+    seconds: int = 3600
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,21 @@ def look(path: Path, limits: Limits, complaints: Complaints) -> Looked:
     """
     import cv2  # here, where the limits are set
 
+    from .containers import container_of
     from .opening import opened, unreadable
 
     with opened(path) as capture:
         width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         declared, rate = (_finite(capture.get(fact)) for fact in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
         _check_size(width, height, limits)
+        if container_of(path) == "mp4":  # whose table of frames is what is read: no need to decode so many
+            _check_count(int(declared), width * height, limits)
         complaints.take()  # opening decodes some frames, which come again
-        count, damaged, last_s = 0, [0], 0.0
+        count, damaged, last_s, parent = 0, [0], 0.0, os.getppid()
         while capture.grab():
             count += 1
+            if os.getppid() != parent:  # whoever wanted this was killed
+                raise SystemExit
             _check_count(count, width * height, limits)
             decoded, frame = capture.retrieve()
             if not decoded:
@@ -162,7 +168,7 @@ def _check_count(count: int, pixels: int, limits: Limits) -> None:
         )
     if limits.total_pixels is not None and count * pixels > limits.total_pixels:
         raise InputTooLarge(
-            f"the video's first {count} frames have more than {limits.total_pixels} pixels in all",
+            f"{count} frames of the video have more than {limits.total_pixels} pixels in all",
             code="too-many-pixels",
             fix="cut the recording to the action, or scale it down",
             details={"max_total_pixels": limits.total_pixels},
@@ -185,9 +191,7 @@ def _finite(value: float) -> float:
 def _limit_this_process(limits: Limits) -> None:
     if limits.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
-    if limits.seconds is not None:
-        # Whoever started this ends it sooner; this is for when that one is gone.
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limits.seconds), math.ceil(limits.seconds) + 1))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_WORDS, _MOST_WORDS))  # it writes nothing but complaints
 
@@ -207,6 +211,9 @@ def main() -> None:
         answer = {"error": {**error.to_dict(), "http_status": error.http_status}}
     except MemoryError:
         answer = {"error": {**too_much_memory(limits.memory_bytes).to_dict(), "http_status": 413}}
+    except Exception as error:  # noqa: BLE001  what a file from elsewhere brings about is no fault of the service
+        problem = InputError(f"the video cannot be decoded: {type(error).__name__}", code="unreadable-video", fix=_FIX)
+        answer = {"error": {**problem.to_dict(), "http_status": problem.http_status}}
     print(json.dumps(answer), flush=True)
     os._exit(0)  # whatever FFmpeg left behind is not tidied up
 

@@ -18,7 +18,7 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from ..errors import InputError, InputTooLarge, NoRoomForUpload, PoseParityError
+from ..errors import InputError, InputTooLarge, NoRoomForUpload, NotReadyError, PoseParityError
 from . import request_ids
 from .logs import log
 
@@ -76,7 +76,7 @@ def _answer(error: PoseParityError) -> Response:
 
 def _log(error: PoseParityError) -> None:
     """A refused input is everyday business, and what it holds is its sender's: codes and figures are logged."""
-    if error.http_status >= 500 and error.code not in _ASKED_OFTEN:
+    if error.http_status >= 500 and not isinstance(error, NotReadyError):
         log.error("failed", code=error.code, message=str(error), details=error.details)
         return
     # Why the service is not ready was logged once, when it arose.
