@@ -125,7 +125,7 @@ REFUSALS = {
     "argument": ({"pipeline__4__people": 2}, "the test pipeline.people: Extra inputs are not permitted, found 2"),
     "None": ({"pipeline__2__clip_len": None}, "UniformSampleFrames.clip_len is None"),
     "nested None": ({"model__backbone__graph_cfg__max_hop": None}, "graph_cfg.max_hop is None"),
-    "model argument": ({"model__backbone__colour": 2}, "model.backbone.colour: Extra inputs are not permitted, found 2"),
+    "model argument": ({"model__backbone__colour": 2}, "model.backbone.colour: Extra inputs are not permitted"),
     "people": (
         {"model__backbone__data_bn_type": "MVC", "pipeline__4__num_person": 1},
         "num_person=1, the backbone 2",
