@@ -25,7 +25,10 @@ _MAX_PARTS = 5000  # parameters and buffers; yolov9e has 2,200
 
 
 class WithoutMemory(TorchFunctionMode):
-    """Tensors that are made inside have a shape and no values. Small constants, such as a graph's, keep theirs."""
+    """Tensors that are made inside have a shape and no values. Small constants, such as a graph's, keep theirs.
+
+    Whatever is imported for the first time inside has constants without values from then on: import it before.
+    """
 
     _MADE = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn})
 

@@ -93,6 +93,7 @@ def check_fit(
 
 def _without_memory(architecture: dict, classes: tuple[str, ...], task: Task) -> torch.nn.Module:
     """The model without its values; ultralytics sends a picture of 256 pixels through it, which tells what it costs."""
+    import ultralytics.nn.tasks  # noqa: F401, its layers have constants, see WithoutMemory
     from torch.utils.flop_counter import FlopCounterMode
 
     with WithoutMemory(), _Largest() as largest, FlopCounterMode(display=False) as counter:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import resource
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -254,6 +256,35 @@ def test_a_failed_build_leaves_ultralytics_as_it_was():
     with pytest.raises(BundleError, match="ultralytics cannot build the architecture"):
         load_model(layer(-1, 1, "Conv", []) | {"activation": "nn.ReLU()"}, CLASSES, "detect", {}, Path("x"))
     assert Conv.default_act is before
+
+
+FRESH = """
+import sys, gc
+from pathlib import Path
+import torch, yaml
+from poseparity.bundle import load_bundle
+from poseparity.stages.recognise import Recognise
+from poseparity.yolo import check_fit, load_model
+bundle = load_bundle(Path(sys.argv[1]))
+state, architecture = bundle.load_weights("detector"), yaml.safe_load(bundle.file("detector.yaml").read_text())
+check_fit(architecture, ("person",), "detect", state, Path("x"))
+gc.collect()
+print([kind for kind in gc.get_objects() if isinstance(kind, type) and any(
+    isinstance(value, torch.Tensor) and value.is_meta for value in dict(vars(kind)).values())])
+model = load_model(architecture, ("person",), "detect", state, Path("x")).to("cpu")
+model.float().eval()(torch.zeros(1, 3, 64, 64))
+Recognise(bundle)
+print({value.device.type for value in gc.get_objects() if isinstance(value, torch.Tensor)})
+"""
+
+
+def test_what_is_imported_while_a_model_is_checked_keeps_its_constants():
+    """In a process that has not imported ultralytics and MMAction2 yet."""
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH, DEMO_BUNDLE], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == ["[]", "{'cpu'}"]
 
 
 def test_every_activation_of_the_list_can_be_evaluated():

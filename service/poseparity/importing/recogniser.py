@@ -75,6 +75,7 @@ def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recog
         raise ImportRefused(f"the config holds what no model has: {shown(error)}", fix="correct it") from error
     _check_tables(model, transforms)
     state, notes = state_of(read_checkpoint(checkpoint))
+    registries()
     with WithoutMemory():
         check_state(_built(lambda: build_model(model), "the model"), state, checkpoint)
     for transform in transforms:

@@ -71,6 +71,7 @@ def load_model(table: dict, state: dict[str, torch.Tensor], path: Path) -> torch
     Raises:
         BundleError: the table is not one that bundles run, MMAction2 cannot build it, or the weights do not fit it.
     """
+    registries()  # MMAction2 is imported before anything is made without memory, see WithoutMemory
     try:
         return loaded(lambda: build_model(table), state, path)
     except BUILD_ERRORS as error:
