@@ -29,6 +29,7 @@ _REFUSED = {
     "ptrace": 101, "process_vm_readv": 310, "process_vm_writev": 311, "bpf": 321, "perf_event_open": 298,
     "mount": 165, "umount2": 166, "pivot_root": 155, "chroot": 161, "unshare": 272, "setns": 308, "reboot": 169,
     "init_module": 175, "finit_module": 313, "delete_module": 176, "kexec_load": 246, "swapon": 167, "swapoff": 168,
+    "pause": 34, "nanosleep": 35, "clock_nanosleep": 230, "select": 23, "pselect6": 270, "poll": 7, "ppoll": 271,
     "keyctl": 250, "add_key": 248, "request_key": 249, "setpgid": 109, "setsid": 112,
 }  # fmt: skip
 _EPERM = 1
