@@ -14,7 +14,6 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from poseparity.bundle import check_state
 from poseparity.errors import BundleError
 from poseparity.importing.parts import pose_part
 from poseparity.openpose import caffe
@@ -23,6 +22,7 @@ from poseparity.openpose.decode import decode_persons
 from poseparity.openpose.layout import HEATMAPS
 from poseparity.openpose.network import build_network
 from poseparity.tables import OpenPoseParameters
+from poseparity.weights import check_state
 from tests.integration.caffe_files import as_state, prototxt, random_layers, write_caffemodel
 from tests.planted import figure, network_output
 
@@ -63,6 +63,7 @@ def model(tmp_path_factory) -> Iterator[Model]:
 def coco_network(state: dict[str, torch.Tensor]) -> torch.nn.Module:
     network = build_network({"kind": "coco"}).eval()
     check_state(network, state, Path("state"))
+    network.load_state_dict(state)
     return network
 
 

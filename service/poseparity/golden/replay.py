@@ -13,6 +13,8 @@ from ..trace.files import read_trace
 from ..trace.model import Trace, TracedStage, TracedValue
 from .record import run_traced
 
+_FIX = "restore the file from where the bundle came from, or record the traces again: poseparity bundle record"
+
 
 @dataclass(frozen=True)
 class Replay:
@@ -63,7 +65,10 @@ def read_golden(bundle: Bundle, entry: Golden) -> Trace:
     trace = read_trace(path)
     _check(bundle.folder / entry.input, trace.input.sha256)
     if trace.arrays:
-        _check(path.with_name(trace.arrays.file), trace.arrays.sha256)
+        name = trace.arrays.file
+        if Path(name).name != name or "\0" in name:
+            raise BundleError(f"{path} has its arrays in {name!r:.60}, expected the name of a file beside it", fix=_FIX)
+        _check(path.with_name(name), trace.arrays.sha256)
     return trace
 
 
@@ -97,9 +102,8 @@ def _value_difference(golden: TracedValue, found: TracedValue | None) -> str | N
 
 
 def _check(path: Path, sha256: str) -> None:
-    fix = "restore the file from where the bundle came from, or record the traces again: poseparity bundle record"
     if not path.is_file():
-        raise BundleError(f"{path} is missing", fix=fix)
+        raise BundleError(f"{path} is missing", fix=_FIX)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
-        raise BundleError(f"{path} has sha256 {found}, expected {sha256}: its content changed", fix=fix)
+        raise BundleError(f"{path} has sha256 {found}, expected {sha256}: its content changed", fix=_FIX)

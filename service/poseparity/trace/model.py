@@ -84,7 +84,7 @@ class TracedStage(_Part):
 
 
 class TracedArrays(_Part):
-    file: str = Field(pattern=r"^[^/\\\x00]+\.npz$", description="Name of the .npz beside the trace.")
+    file: str = Field(description="Name of the .npz beside the trace.")
     sha256: str = Field(pattern=_SHA256)
 
 
