@@ -56,7 +56,7 @@ def load_as_torchvision(tmp_path, monkeypatch, content: str):
     monkeypatch.delitem(sys.modules, "torchvision", raising=False)
     import torchvision
 
-    monkeypatch.delitem(sys.modules, "torchvision")
+    del sys.modules["torchvision"]  # monkeypatch would put it back, and ultralytics would take its NMS
     return torchvision
 
 
