@@ -516,7 +516,7 @@ def describe_startup(groups: dict[str, list[Distribution]]) -> dict[str, str]:
 def recorded_files(groups: dict[str, list[Distribution]]) -> set[str]:
     """Every file that came with a distribution: as text, because to make tens of thousands of paths takes seconds."""
     folders = [(str(item.location.resolve()), item) for group in groups.values() for item in group]
-    return {os.path.join(folder, row.path.replace("/", os.sep)) for folder, item in folders for row in item.rows or ()}
+    return {folder + os.sep + row.path.replace("/", os.sep) for folder, item in folders for row in item.rows or ()}
 
 
 def startup_files() -> list[Path]:

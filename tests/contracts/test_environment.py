@@ -36,7 +36,7 @@ def test_another_version_of_python_is_refused(empty_checkout):
 
 
 def ensure(checkout, name: str) -> str:
-    """What the checkout's script says where it is to provide an environment; instead of making one it would only say so."""
+    """What the checkout's script says where it is to provide an environment; it only says so, and makes none."""
     program = 'source "$1/scripts/environment"; make_controller() { :; }; make_with_package() { :; }; ensure "$2"'
     command = ["bash", "-c", program, "bash", checkout, name]
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
