@@ -9,6 +9,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from poseparity.environment import verify_env
+
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible"
 CONTROLLER = ROOT / ".venv/controller"
@@ -47,9 +49,13 @@ class Run:
 
 
 def environment() -> dict[str, str]:
-    """This process's environment with what Ansible needs: a UTF-8 locale, and our configuration from any folder."""
+    """This process's environment with what Ansible needs: a UTF-8 locale, and our configuration from any folder.
+
+    Left out is what libraries read: ultralytics sets some of it in the process of the tests, and no image has it.
+    """
+    read_by_libraries = verify_env().describe_variables(dict(os.environ), ())
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in read_by_libraries},
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_CONFIG": str(ANSIBLE / "ansible.cfg"),
         "ANSIBLE_NOCOLOR": "1",
