@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEMO_BUNDLE = ROOT / "service/bundles/demo"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups in the same hook
 def pytest_collection_modifyitems(items) -> None:
     """Which tests go to one process of pytest-xdist: those that share a deployment, or what takes long to make.
 
