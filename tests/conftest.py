@@ -9,54 +9,28 @@ from pathlib import Path
 
 import pytest
 
-from tests import summary
-
 ROOT = Path(__file__).resolve().parents[1]
 DEMO_BUNDLE = ROOT / "service/bundles/demo"
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which reads the groups in the same hook
-def pytest_collection_modifyitems(items) -> None:
-    """Which tests go to one process of pytest-xdist: those that share a deployment, or what takes long to make.
-
-    The longest groups come first, so that no process is left with one at the end.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
-    items.sort(key=lambda item: _LONGEST.index(group) if (group := _group_of(item)) in _LONGEST else len(_LONGEST))
+_FIGURES = pytest.StashKey[list[str]]()
 
 
-_LONGEST = ("docker", "training", "faults", "golf")
-
-
-def _group_of(item) -> str:
-    if item.get_closest_marker("docker"):
-        return "docker"  # the images, and the one deployment that all end-to-end tests share
-    if "training_runs" in item.fixturenames:
-        return "training"
-    if "golf_model" in item.fixturenames:
-        return "golf"
-    folder = item.path.relative_to(ROOT / "tests").parts[0]
-    return folder if folder == "faults" else str(item.path)
-
-
-def pytest_sessionfinish(session) -> None:
-    summary.hand_back(session.config)
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node) -> None:
-    summary.take_over(node.config, getattr(node, "workeroutput", {}))
+def pytest_configure(config) -> None:
+    config.stash[_FIGURES] = []
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:
-    summary.write(terminalreporter, config)
+    if config.stash[_FIGURES]:
+        terminalreporter.section("measured")
+        for line in config.stash[_FIGURES]:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
 def figures(pytestconfig) -> list[str]:
     """Lines that a test adds are printed at the end of the run: what was measured, whether it passed or not."""
-    return summary.lines(pytestconfig, "measured")
+    return pytestconfig.stash[_FIGURES]
 
 
 @pytest.fixture(scope="session")

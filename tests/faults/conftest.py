@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests import summary
 from tests.faults.suite import Outcome, Suite
 from tests.faults.table import plain
 
@@ -16,11 +15,12 @@ def pytest_configure(config) -> None:
     config.stash[_OUTCOMES], config.stash[_COUNTS] = [], []
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session) -> None:
-    outcomes, counts = session.config.stash[_OUTCOMES], session.config.stash[_COUNTS]
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    outcomes, counts = config.stash[_OUTCOMES], config.stash[_COUNTS]
     if outcomes or counts:
-        summary.lines(session.config, "faults").extend([*plain(outcomes, width=240), *counts])
+        terminalreporter.section("faults")
+        for line in [*plain(outcomes, width=240), *counts]:
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")
