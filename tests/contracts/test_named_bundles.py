@@ -10,6 +10,7 @@ import yaml
 
 from poseparity.fetching.named import available, load_named
 from poseparity.importing.config import TestConfig
+from poseparity.importing.preprocessing import decide
 from poseparity.importing.parts import OPENPOSE_LICENCE
 from poseparity.importing.recogniser import fit
 from poseparity.openpose.caffe import OFFICIAL_MD5, OFFICIAL_NAME
@@ -72,5 +73,5 @@ def test_the_importer_takes_the_config_with_a_checkpoint_of_its_shape(name, tmp_
     checkpoint = tmp_path / named.files["checkpoint"].name
     torch.save({"meta": {}, "state_dict": build_model(model).state_dict()}, checkpoint)
     recogniser = fit(TestConfig(model, pipeline), checkpoint, named.labels)
-    assert recogniser.img_shape is None
     assert [step["type"] for step in recogniser.transforms][:2] == ["PreNormalize2D", "GenSkeFeat"]
+    assert decide(recogniser.transforms, {}, None).normalise["reference"] == "frame"
