@@ -10,8 +10,8 @@ import yaml
 
 from poseparity.fetching.named import available, load_named
 from poseparity.importing.config import TestConfig
-from poseparity.importing.preprocessing import decide
 from poseparity.importing.parts import OPENPOSE_LICENCE
+from poseparity.importing.preprocessing import decide
 from poseparity.importing.recogniser import fit
 from poseparity.openpose.caffe import OFFICIAL_MD5, OFFICIAL_NAME
 from poseparity.stages.recognise import build_model
