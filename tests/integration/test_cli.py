@@ -204,3 +204,10 @@ def test_an_input_without_an_answer_leaves_no_trace(demo_result, tmp_path):
     done = poseparity("run", tmp_path / "skeleton.csv", *options, pinned=True)
     assert done.returncode == 2
     assert [path.name for path in tmp_path.iterdir()] == ["skeleton.csv"]
+
+
+def test_numpy_is_not_loaded_before_the_processor_is_looked_at():
+    """Its pinned kernels would end the process, without a word, on a processor that lacks what they need."""
+    loaded = "import sys, poseparity.cli; sys.exit(str(sorted({'numpy', 'torch', 'cv2'} & {*sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=False)
+    assert done.stderr == "[]\n"

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from .. import numerics
 from ..errors import ImportRefused
-from ..inputs import parse_size
 
 _HELP = "make a bundle of an MMAction2 config and checkpoint, and what else you have"
 
@@ -101,6 +100,8 @@ def _as_settings(options: argparse.Namespace) -> list[str]:
     Raises:
         ImportRefused, InputError: a size or a threshold is none.
     """
+    from ..inputs import parse_size  # loads NumPy, which is for after the command line looked at the processor
+
     settings = [f"normalise.{name}={getattr(options, name)}" for name in ("coordinates", "precision")
                 if getattr(options, name) is not None]  # fmt: skip
     if options.confidence in ("estimated", "ones"):
