@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from poseparity.errors import ImportRefused
@@ -337,6 +337,8 @@ plain = st.recursive(
 
 
 @given(plain, st.sampled_from([3, 4]))
+@example(b"PK\x06\x06", 3)  # signatures of a zip file's end, in its content
+@example(b"PK\x06\x07" + b"PK\x05\x06" * 20, 4)
 def test_plain_objects_are_read_as_pickle_reads_them(content, protocol):
     with tempfile.TemporaryDirectory() as folder:
         path = torch_file(Path(folder) / "x.pth", pickle.dumps([content, content], protocol))

@@ -18,7 +18,8 @@ _BROKEN = (
     zipfile.BadZipFile, struct.error, RuntimeError, EOFError, ValueError, LookupError, ArithmeticError, TypeError,
     AttributeError, OSError,
 )  # fmt: skip
-_END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"
+_END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_END_SIZE, _END_64_SIZE, _LOCATOR_64_SIZE = 22, 56, 20
 _AGAIN = "save it again with torch.save, or get the file again from where it came from"
 
 
@@ -112,10 +113,15 @@ def _directory_size(path: Path) -> int:
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 2**16 - 100))
         end = file.read()
-    sizes = [struct.unpack("<I", end[at + 12 : at + 16])[0] for at in [end.rfind(_END)] if 0 <= at <= len(end) - 16]
-    sizes = [size for size in sizes if size != 2**32 - 1]
-    sizes += [struct.unpack("<Q", end[at + 40 : at + 48])[0] for at in [end.rfind(_END_64)] if 0 <= at <= len(end) - 48]
-    return max(sizes, default=0)
+    # Where zipfile looks for it: the signatures may stand in the entries' content as well.
+    without_comment = len(end) - _END_SIZE
+    at = without_comment if end[without_comment:].startswith(_END) and end.endswith(b"\0\0") else end.rfind(_END)
+    if not 0 <= at <= without_comment:
+        return 0
+    at_64 = at - _LOCATOR_64_SIZE - _END_64_SIZE
+    if at_64 >= 0 and end[at_64 + _END_64_SIZE :].startswith(_LOCATOR_64) and end[at_64:].startswith(_END_64):
+        return struct.unpack("<Q", end[at_64 + 40 : at_64 + 48])[0]
+    return struct.unpack("<I", end[at + 12 : at + 16])[0]
 
 
 def _check_kind(path: Path) -> None:
