@@ -37,9 +37,10 @@ ve = load_script()
 
 
 def unpinned(**changes: str) -> dict[str, str]:
-    """This process's environment without any pin, then with `changes`."""
+    """This process's environment without any pin, and without what libraries set in it, then with `changes`."""
     pins = ve.read_pins(PINS)
-    return {**{name: value for name, value in os.environ.items() if name not in pins}, **changes}
+    dropped = {*pins, *ve.describe_variables(dict(os.environ), pins)}
+    return {**{name: value for name, value in os.environ.items() if name not in dropped}, **changes}
 
 
 def run(python: Path | str, *arguments: object, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess:
