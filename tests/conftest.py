@@ -7,11 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 DEMO_BUNDLE = ROOT / "service/bundles/demo"
 
+# Every run tries the same examples: what fails is in the change. To look for more: pytest --hypothesis-profile=default.
+hypothesis.settings.register_profile("same", derandomize=True)
+hypothesis.settings.load_profile("same")
 
 _FIGURES = pytest.StashKey[list[str]]()
 
