@@ -215,7 +215,7 @@ def _listed(title, facts):
 
 
 def _parameters(local, folder):
-    """What differs between the bundles, where the image described its own: it does so when no clip gave a trace."""
+    """What differs between the bundles, where the image described its own: it does so when a clip gave no trace."""
     if not (folder / "bundle.json").exists():
         return []
     read = [_object(_text(each / "bundle.json")) for each in (local, folder)]
