@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import socket
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import pytest
 import yaml
 
 from poseparity.settings import Settings
-from tests.e2e.playbooks import ANSIBLE, OWN, ROOT, playbook, run
+from tests.e2e.playbooks import ANSIBLE, OWN, PORT, ROOT, playbook, run
+
+# Ansible finds a role's modules by their place; so do we.
+judge = runpy.run_path(str(ANSIBLE / "roles/preflight/library/poseparity_address.py"))["judge"]
 
 PLAYBOOKS = sorted(path.stem for path in ANSIBLE.glob("*.yml"))
 ROLES = sorted(path.name for path in (ANSIBLE / "roles").iterdir())
@@ -170,7 +174,72 @@ def test_a_port_in_use_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         message = refused("-e", f"poseparity_port={port}")
-    assert f"Port {port}" in message and "poseparity_port" in message
+    assert f"port {port} is in use on 127.0.0.1" in message and "poseparity_port" in message
+
+
+@pytest.mark.parametrize(
+    "address, found",
+    [
+        ("999.1.1.1", "999.1.1.1 is no IPv4 or IPv6 address"),
+        ("localhost", "localhost is no IPv4 or IPv6 address"),
+        ("0", "0 is no IPv4 or IPv6 address"),
+        ("198.51.100.7", "198.51.100.7 is no address of this machine. Fix: use one of 127.0.0.1, "),
+        ("2001:db8::7", "2001:db8::7 is no address of this machine"),
+    ],
+)
+def test_an_address_that_is_not_this_machine_s_is_refused(address, found):
+    """Docker opens the port on every address where it cannot read the one that it is given."""
+    assert found in refused("-e", f"poseparity_bind_address={address}", "-e", f"poseparity_port={PORT + 1}")
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.7", "0.0.0.0", "::", "::1"])
+def test_an_address_of_this_machine_or_a_wildcard_is_taken(address):
+    assert judge(address, PORT + 1, []) == ("", "")
+
+
+def test_a_listener_on_another_address_is_in_the_way_of_a_wildcard_alone():
+    with socket.create_server(("127.0.0.3", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert judge("127.0.0.2", port, []) == ("", "")
+        for address in ("127.0.0.3", "0.0.0.0"):
+            assert judge(address, port, [])[0] == f"port {port} is in use on 127.0.0.3"
+        assert judge("0.0.0.0", port, ["127.0.0.3"]) == ("", "")
+
+
+@pytest.mark.parametrize("name", ["a/../b", "", "-a", "a b", "a" * 42])
+def test_what_is_no_name_of_a_container_is_refused(name):
+    assert "poseparity_container_name is" in refused("-e", json.dumps({"poseparity_container_name": name}))
+
+
+@pytest.mark.parametrize(
+    "setting, found",
+    [
+        ({"log_level": "verbose"}, "POSEPARITY_LOG_LEVEL="),
+        ({"max_frames": -3}, "POSEPARITY_MAX_FRAMES="),
+        ({"stall_timeout_s": "soon"}, "POSEPARITY_STALL_TIMEOUT_S="),
+    ],
+)
+def test_a_value_that_the_service_would_refuse_is_refused_before_anything_changes(setting, found):
+    message = refused("-e", json.dumps({"poseparity_settings": setting}), "-e", f"poseparity_port={PORT + 1}")
+    assert found in message and "poseparity_settings of localhost are refused by the service" in message
+
+
+@pytest.mark.parametrize("name, value", [("poseparity_workers", "-3"), ("poseparity_ready_timeout_s", "1.5")])
+def test_a_number_that_is_out_of_range_is_refused(name, value):
+    assert f"{name} = {value} (expected a whole number from" in refused("-e", f"{name}={value}")
+
+
+@pytest.mark.parametrize(
+    "name, inventory",
+    [
+        *(("deploy", each) for each in ("/dev/null", "/nonexistent", "localhost,")),
+        *((each, "/dev/null") for each in ("preflight", "verify", "status", "destroy")),
+    ],
+)
+def test_an_inventory_without_servers_is_refused(name, inventory):
+    result = playbook(name, "-i", inventory)
+    assert result.status != 0, result.output
+    assert "the group poseparity_servers" in result.output or "parse inventory source /nonexistent" in result.output
 
 
 @pytest.mark.slow

@@ -51,6 +51,29 @@ def test_an_environment_of_another_folder_is_made_again(name, empty_checkout):
     assert ensure(empty_checkout, name) == ""
 
 
+def test_check_makes_nothing(empty_checkout):
+    command = [empty_checkout / "scripts/environment", "--check", "runtime"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stderr.splitlines() == [f"Creating .venv/{name} from its locks" for name in ("controller", "runtime")]
+    assert list((empty_checkout / ".venv").iterdir()) == [empty_checkout / ".venv/.lock"]
+
+
+def test_a_disk_without_room_is_told_and_left_as_it_is(empty_checkout):
+    program = 'source "$1/scripts/environment"; df() { printf "Avail\n 17\n"; }; ensure controller'
+    command = ["bash", "-c", program, "bash", empty_checkout]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert f"{empty_checkout} has 17 MB free, expected at least 450 MB for .venv/controller" in result.stderr
+    assert not (empty_checkout / ".venv/controller").exists()
+
+
+def test_half_of_an_environment_is_removed(empty_checkout):
+    program = 'source "$1/scripts/environment"; make_controller() { touch "$root/half"; false; }; ensure controller'
+    command = ["bash", "-c", program, "bash", empty_checkout]
+    assert subprocess.run(command, capture_output=True).returncode != 0
+    assert not (empty_checkout / ".venv/controller").exists()
+
+
 def test_a_link_to_a_checkout_is_no_other_folder(empty_checkout, tmp_path_factory):
     (empty_checkout / ".venv/dev").mkdir(parents=True)
     ensure(empty_checkout, "dev")
