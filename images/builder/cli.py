@@ -30,12 +30,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="images/build", description=_DESCRIPTION)
-    parser.add_argument("image", choices=["parent", "base", "app"])
+    parser.add_argument("image", choices=["parent", "base", "app", "proxy-parent", "proxy"])
     parser.add_argument("--parent", default="rootfs", metavar="NAME@sha256:DIGEST",
                         help="the image below base (default: rootfs, made on this machine)")  # fmt: skip
     parser.add_argument("--bundle", type=Path, metavar="DIR", help="the app's model bundle (default: the demo)")
     parser.add_argument("--check", action="store_true", help="make nothing, only say what would be made")
-    parser.add_argument("--strict-debian", action="store_true", help="refuse Debian packages that debian.lock lacks")
+    parser.add_argument("--strict-debian", action="store_true", help="refuse Debian packages that the lock lacks")
     parser.add_argument("--write-debian-lock", action="store_true", help="make the parent and record its packages")
     parser.add_argument("--revision", default=None, help="label of what is made (default: what git says)")
     return parser
@@ -53,7 +53,9 @@ def _run(options: argparse.Namespace) -> list[Outcome]:
 
 def _write_debian_lock(recipe: Recipe) -> list[Outcome]:
     if not isinstance(recipe, Rootfs):
-        raise BuildError("--write-debian-lock is for `parent` alone", fix="images/build parent --write-debian-lock")
+        raise BuildError(
+            "--write-debian-lock is for `parent` and `proxy-parent`", fix="images/build parent --write-debian-lock"
+        )
     recipe.write_lock()
     return recipes.look([recipe])
 
@@ -63,7 +65,7 @@ def _answer(outcomes: list[Outcome]) -> dict:
     described = [_describe(outcome) for outcome in outcomes]
     drift = [line for outcome in outcomes for line in outcome.drift]
     for line in drift:
-        print(f"images/build: differs from lockfiles/debian.lock: {line}", file=sys.stderr)
+        print(f"images/build: differs from the lock of Debian packages: {line}", file=sys.stderr)
     return {**described[0], "drift": drift, "parents": described[1:]}
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _HEADER = """\
-# The Debian packages of the parent image: name, version, architecture, SHA-256 of the .deb.
-# Written by: images/build parent --write-debian-lock
+# The Debian packages of one root file system: name, version, architecture, SHA-256 of the .deb.
+# Written by: {command}
 """
 
 
@@ -24,10 +24,10 @@ def parse(text: str) -> list[Package]:
     return [Package(*line.split()) for line in text.splitlines() if line and not line.startswith("#")]
 
 
-def write(path: Path, packages: list[Package]) -> None:
-    """Write the lock."""
+def write(path: Path, packages: list[Package], command: str) -> None:
+    """Write the lock; `command` is what writes it again."""
     lines = (f"{item.name} {item.version} {item.architecture} {item.sha256}\n" for item in packages)
-    path.write_text(_HEADER + "".join(lines), "utf-8")
+    path.write_text(_HEADER.format(command=command) + "".join(lines), "utf-8")
 
 
 def drift(locked: list[Package], found: list[Package]) -> list[str]:

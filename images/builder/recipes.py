@@ -1,4 +1,4 @@
-"""The images, each with what it is made from: the parent (rootfs, or one named by digest), base and app.
+"""The images, each with what it is made from: the parent (rootfs, or one named by digest), base, app, and the proxy.
 
 A recipe knows its content without the engine, and its tag is derived from it: an image whose tag exists is the one that
 a build would make.
@@ -63,6 +63,10 @@ class Rootfs(Recipe):
     """Debian 12 with Python, made on this machine with mmdebstrap."""
 
     name = "rootfs"
+    lock = DEBIAN_LOCK
+    sources = ("images/rootfs", "images/builder/rootfs.py")
+    packages = IMAGES / "rootfs/packages.txt"
+    write_command = "images/build parent --write-debian-lock"
     _DRIFT_LABEL = "poseparity.debian.drift"
 
     def __init__(self, strict: bool = False) -> None:
@@ -70,8 +74,7 @@ class Rootfs(Recipe):
 
     @property
     def content(self) -> str:
-        entries = content.files(ROOT, "images/rootfs", "images/builder/rootfs.py")
-        return content.digest(entries, DEBIAN_LOCK.read_text("utf-8"))
+        return content.digest(content.files(ROOT, *self.sources), self.lock.read_text("utf-8"))
 
     def drift(self, image: docker.Image) -> list[str]:
         return self._accept(json.loads(image.labels[self._DRIFT_LABEL]))
@@ -86,10 +89,10 @@ class Rootfs(Recipe):
     def _make(self, write_lock: bool) -> None:
         with tempfile.TemporaryDirectory(prefix="poseparity-rootfs-") as folder:
             tar = Path(folder) / "rootfs.tar"
-            rootfs.make(tar)
+            rootfs.make(tar, self.packages)
             found = debian.parse(rootfs.record_in(tar))
             if write_lock:
-                debian.write(DEBIAN_LOCK, found)
+                debian.write(self.lock, found, self.write_command)
             differences = self.compare(found)
             labels = {self._DRIFT_LABEL: json.dumps(differences), "poseparity.content": self.content}
             with tar.open("rb") as stream:
@@ -97,15 +100,30 @@ class Rootfs(Recipe):
 
     def compare(self, found: list[debian.Package]) -> list[str]:
         """Return how the packages of a build differ from the lock; raises BuildError where that was asked for."""
-        return self._accept(debian.drift(debian.parse(DEBIAN_LOCK.read_text("utf-8")), found))
+        return self._accept(debian.drift(debian.parse(self.lock.read_text("utf-8")), found))
 
     def _accept(self, differences: list[str]) -> list[str]:
         if differences and self.strict:
             raise BuildError(
-                f"Debian's mirror has moved on since lockfiles/debian.lock: {'; '.join(differences)}",
-                fix="record them with `images/build parent --write-debian-lock`, or leave out --strict-debian",
+                f"Debian's mirror has moved on since lockfiles/{self.lock.name}: {'; '.join(differences)}",
+                fix=f"record them with `{self.write_command}`, or leave out --strict-debian",
             )
         return differences
+
+
+class ProxyRootfs(Rootfs):
+    """Debian 12 with HAProxy, made like the other."""
+
+    name = "proxy-rootfs"
+    lock = LOCKFILES / "debian-proxy.lock"
+    sources = (
+        "images/proxy-rootfs",
+        "images/rootfs/dpkg.cfg",
+        "images/rootfs/record-packages",
+        "images/builder/rootfs.py",
+    )
+    packages = IMAGES / "proxy-rootfs/packages.txt"
+    write_command = "images/build proxy-parent --write-debian-lock"
 
 
 class NamedParent(Recipe):
@@ -181,6 +199,27 @@ class App(Recipe):
         return content.files(IMAGES / "app", "Dockerfile", "entrypoint", "healthcheck") + tree
 
 
+class Proxy(Recipe):
+    """HAProxy with the project's configuration, in front of the application."""
+
+    name = "proxy"
+
+    def __init__(self, root: ProxyRootfs) -> None:
+        self.parents = (root,)
+
+    @cached_property
+    def content(self) -> str:
+        return content.digest(self._files(), self.parents[0].content)
+
+    def make(self, revision: str) -> None:
+        arguments = {"PARENT": self.parents[0].reference, "VERSION": _version(), **_labels(self.content, revision)}
+        del arguments["LOCK"]
+        docker.build(self.reference, partial(_write, self._files()), arguments)
+
+    def _files(self) -> list[Entry]:
+        return content.files(IMAGES / "proxy", ".")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What `build` did: the image (None when only checked and absent), and whether it was or would be made."""
@@ -192,7 +231,10 @@ class Outcome:
 
 
 def recipe_for(name: str, parent: str, strict: bool, bundle: Path | None = None) -> Recipe:
-    """Return the recipe called parent, base or app; `bundle` is the app's."""
+    """Return the recipe called parent, base, app, proxy-parent or proxy; `bundle` is the app's."""
+    if name.startswith("proxy"):
+        root = ProxyRootfs(strict)
+        return root if name == "proxy-parent" else Proxy(root)
     root = Rootfs(strict) if parent == "rootfs" else NamedParent(parent)
     return {"parent": lambda: root, "base": lambda: Base(root), "app": lambda: App(Base(root), bundle)}[name]()
 

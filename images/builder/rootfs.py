@@ -1,4 +1,4 @@
-"""Makes the parent image on this machine: Debian 12 from the mirror that this machine's own apt uses."""
+"""Makes root file systems on this machine: Debian 12 from the mirror that this machine's own apt uses."""
 
 import os
 import shlex
@@ -13,13 +13,13 @@ from images.builder.errors import BuildError
 from images.builder.locks import ROOT
 
 SUITE = "bookworm"
-FOLDER = ROOT / "images" / "rootfs"
+COMMON = ROOT / "images" / "rootfs"  # what is left out, and how packages are recorded
 _RECORD = "./usr/share/poseparity/debian-packages"
 
 
-def make(target: Path) -> None:
-    """Write the root file system as a tar to `target`; takes a minute. Raises BuildError."""
-    command = ["mmdebstrap", "--variant=essential", *_options(), SUITE, str(target)]
+def make(target: Path, packages: Path) -> None:
+    """Write a root file system with the packages that a file lists as a tar to `target`. Raises BuildError."""
+    command = ["mmdebstrap", "--variant=essential", *_options(packages), SUITE, str(target)]
     if shutil.which("mmdebstrap") is None:
         raise BuildError(
             "the parent image is made with mmdebstrap, which is not installed",
@@ -40,19 +40,19 @@ def record_in(tar_path: Path) -> str:
         return tar.extractfile(_RECORD).read().decode("utf-8")
 
 
-def _packages() -> list[str]:
-    lines = (FOLDER / "packages.txt").read_text("utf-8").splitlines()
+def _packages(path: Path) -> list[str]:
+    lines = path.read_text("utf-8").splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
-def _options() -> list[str]:
+def _options(packages: Path) -> list[str]:
     options = [
         "--quiet",
         "--format=tar",
-        f"--include={','.join(_packages())}",
+        f"--include={','.join(_packages(packages))}",
         '--aptopt=APT::Install-Recommends "false"',
-        f"--dpkgopt={FOLDER / 'dpkg.cfg'}",
-        f'--customize-hook={shlex.quote(str(FOLDER / "record-packages"))} "$1"',
+        f"--dpkgopt={COMMON / 'dpkg.cfg'}",
+        f'--customize-hook={shlex.quote(str(COMMON / "record-packages"))} "$1"',
     ]
     return options + [f'--aptopt={name} "{value}"' for name, value in _proxies()]
 

@@ -32,7 +32,7 @@ def test_the_locked_packages_do_not_differ_from_themselves(locked):
 
 
 def test_what_was_written_is_read_back(locked, tmp_path):
-    write(tmp_path / "debian.lock", locked)
+    write(tmp_path / "debian.lock", locked, "images/build parent --write-debian-lock")
     assert parse((tmp_path / "debian.lock").read_text("utf-8")) == locked
 
 
