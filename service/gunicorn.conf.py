@@ -35,6 +35,9 @@ timeout = _read.timeout_s
 graceful_timeout = _read.graceful_timeout_s
 keepalive = 5
 
+# Gunicorn's own say on who is believed about https; the addresses in the log are those of poseparity.web.forwarded.
+forwarded_allow_ips = _read.forwarded_allow_ips
+
 # A worker's heartbeat is a file that it touches: on a disk it can block, and the root file system may be read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 # Gunicorn 25.1 and later would write a control socket into $XDG_RUNTIME_DIR or $HOME.

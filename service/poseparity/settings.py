@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from .errors import SettingsError
@@ -49,6 +50,10 @@ class Settings(BaseSettings):
     environment_route: bool | None = Field(
         None, description="Whether GET /v1/environment answers; when unset, where host is a loopback address."
     )
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1,::1",
+        description="Proxies, addresses and networks, whose X-Forwarded-For and -Proto are believed; *: all.",
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log level.")
 
     @property
@@ -57,6 +62,23 @@ class Settings(BaseSettings):
         if self.environment_route is not None:
             return self.environment_route
         return self.host in ("localhost", "::1") or self.host.startswith("127.")
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        trusted_networks(value)
+        return value
+
+
+def trusted_networks(value: str) -> list[IPv4Network | IPv6Network]:
+    """The networks of `forwarded_allow_ips`.
+
+    Raises:
+        ValueError: a part of it is none.
+    """
+    if value.strip() == "*":
+        return [ip_network("0.0.0.0/0"), ip_network("::/0")]
+    return [ip_network(part.strip()) for part in value.split(",") if part.strip()]
 
 
 def load_settings(**overrides) -> Settings:

@@ -35,14 +35,28 @@ ve = load_script()
 
 def package(version: str, **changes) -> dict:
     integrity = {"status": "checked", "files": 3, "modified": [], "modified_count": 0, "missing": []}
-    return {"version": version, "public_version": version.partition("+")[0],
-            "editable": False, "location": "/x", "record_digest": f"digest of {version}",
-            "duplicates": [], "integrity": integrity, **changes}
+    return {
+        "version": version,
+        "public_version": version.partition("+")[0],
+        "editable": False,
+        "location": "/x",
+        "record_digest": f"digest of {version}",
+        "duplicates": [],
+        "integrity": integrity,
+        **changes,
+    }
 
 
 def module(version: str, name: str, **build) -> dict:
-    return {"imported": True, "error": None, "version": version, "file": f"{name}/__init__.py", "package": name,
-            "from_package": True, "build": build}
+    return {
+        "imported": True,
+        "error": None,
+        "version": version,
+        "file": f"{name}/__init__.py",
+        "package": name,
+        "from_package": True,
+        "build": build,
+    }
 
 
 def operation(library: str, sha256: str) -> dict:
@@ -54,28 +68,59 @@ def snapshot() -> dict:
     """A snapshot, shortened by hand, of what the real one holds in each section."""
     pin = {"wanted": "1", "set": "1", "effective": "1", "observed": True, "ok": True, "state": "in effect", "how": "x"}
     return {
-        "kind": ve.KIND, "format": ve.FORMAT, "taken": {"at": "now", "host": "here", "seconds": 1.0},
-        "interpreter": {"version": "3.11.2", "implementation": "CPython", "cache_tag": "cpython-311",
-                        "executable": "/x/bin/python", "prefix": "/x", "optimize": 0},
+        "kind": ve.KIND,
+        "format": ve.FORMAT,
+        "taken": {"at": "now", "host": "here", "seconds": 1.0},
+        "interpreter": {
+            "version": "3.11.2",
+            "implementation": "CPython",
+            "cache_tag": "cpython-311",
+            "executable": "/x/bin/python",
+            "prefix": "/x",
+            "optimize": 0,
+        },
         "os": {"system": "Linux", "release": "6.1", "distribution": "debian", "distribution_version": "12"},
-        "libc": {"name": "glibc", "version": "2.36"}, "libm": {"exp": "aa", "expf": "bb", "tanhf": "cc"},
+        "libc": {"name": "glibc", "version": "2.36"},
+        "libm": {"exp": "aa", "expf": "bb", "tanhf": "cc"},
         "machine": {"architecture": "x86_64", "byteorder": "little", "pointer_bits": 64, "processors": 2},
         "cpu": {"vendor": "v", "model": "m", "features": {"avx2": True, "fma": True, "avx512f": True}},
-        "packages": {"numpy": package("1.24.3"), "opencv-python": package("4.12.0.88"), "rich": package("15.0.0"),
-                     "pip": package("26.0")},
-        "cv2_providers": {"count": 1, "names": ["opencv-python"]}, "startup": {},
-        "imports": {"path": ["<standard library>", "<site-packages>"], "folders": {}, "shadowed": {}, "unrecorded": {},
-                    "bytecode": {}, "standard_library": {}},
-        "variables": {"PYTHONUNBUFFERED": "1"}, "libraries": {},
-        "modules": {"numpy": module("1.24.3", "numpy", cpu_dispatch=["AVX2"]),
-                    "cv2": module("4.12.0", "opencv-python", ipp=False)},
+        "packages": {
+            "numpy": package("1.24.3"),
+            "opencv-python": package("4.12.0.88"),
+            "rich": package("15.0.0"),
+            "pip": package("26.0"),
+        },
+        "cv2_providers": {"count": 1, "names": ["opencv-python"]},
+        "startup": {},
+        "imports": {
+            "path": ["<standard library>", "<site-packages>"],
+            "folders": {},
+            "shadowed": {},
+            "unrecorded": {},
+            "bytecode": {},
+            "standard_library": {},
+        },
+        "variables": {"PYTHONUNBUFFERED": "1"},
+        "libraries": {},
+        "modules": {
+            "numpy": module("1.24.3", "numpy", cpu_dispatch=["AVX2"]),
+            "cv2": module("4.12.0", "opencv-python", ipp=False),
+        },
         "pins": {"found": True, "sha256": "s", "source": "environment", "by_name": {"OMP_NUM_THREADS": pin}},
-        "fingerprint": {"format": ve.FINGERPRINT_FORMAT, "seconds": 0.1, "operations": {
-            "cv2.resize.cubic": operation("opencv-python", "r"), "torch.linear": operation("torch", "l"),
-            "torch.matmul": operation("torch", "m"), "torch.sqrt": operation("torch", "s"),
-            "numpy.sum": operation("numpy", "n")}},
+        "fingerprint": {
+            "format": ve.FINGERPRINT_FORMAT,
+            "seconds": 0.1,
+            "operations": {
+                "cv2.resize.cubic": operation("opencv-python", "r"),
+                "torch.linear": operation("torch", "l"),
+                "torch.matmul": operation("torch", "m"),
+                "torch.sqrt": operation("torch", "s"),
+                "numpy.sum": operation("numpy", "n"),
+            },
+        },
         "bundle": {"path": "/b", "digest": "d", "files": {"weights/pose.safetensors": "h1", "bundle.toml": "h2"}},
-        "code": {"digest": "c", "files": 9}, "locks": {"lockfiles/cpu.lock": "l"},
+        "code": {"digest": "c", "files": 9},
+        "locks": {"lockfiles/cpu.lock": "l"},
     }
 
 
@@ -126,8 +171,10 @@ def test_source_is_python_3_8_and_imports_the_standard_library_only():
 
 
 def test_names_newer_than_python_3_8_are_not_used():
-    newer = (r"\.removeprefix|\.removesuffix|is_relative_to|functools\.cache\b|math\.(lcm|cbrt|nextafter)|strict=|"
-             r"\.with_stem|\.readlink\(|freedesktop_os_release|stdlib_module_names|datetime\.UTC|graphlib|zoneinfo")
+    newer = (
+        r"\.removeprefix|\.removesuffix|is_relative_to|functools\.cache\b|math\.(lcm|cbrt|nextafter)|strict=|"
+        r"\.with_stem|\.readlink\(|freedesktop_os_release|stdlib_module_names|datetime\.UTC|graphlib|zoneinfo"
+    )
     assert not re.findall(newer, SCRIPT.read_text(encoding="utf-8"))
 
 
@@ -149,8 +196,11 @@ def test_policy_loads_without_tomllib(monkeypatch, policy):
     assert ve.load_policy(POLICY) == policy
 
 
-scalars = st.one_of(st.booleans(), st.integers(-10**6, 10**6),
-                    st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs"], exclude_characters="\x7f")))
+scalars = st.one_of(
+    st.booleans(),
+    st.integers(-(10**6), 10**6),
+    st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs"], exclude_characters="\x7f")),
+)
 values = st.one_of(scalars, st.lists(scalars, max_size=4))
 
 
@@ -167,17 +217,41 @@ def test_simple_toml_agrees_with_tomllib(tables):
     assert ve.read_simple_toml(text) == tomllib.loads(text)
 
 
-@pytest.mark.parametrize("text", [
-    "a = [1,\n  2, # two\n  3,\n]\nb = 'it\\s'", 'a = "q \\" \\\\ \\u00e9 # no comment"', "a = []", "a = [\n]\nb = 2",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = [1,\n  2, # two\n  3,\n]\nb = 'it\\s'",
+        'a = "q \\" \\\\ \\u00e9 # no comment"',
+        "a = []",
+        "a = [\n]\nb = 2",
+    ],
+)
 def test_simple_toml_agrees_on_spellings(text):
     assert ve.read_simple_toml(text) == tomllib.loads(text)
 
 
-@pytest.mark.parametrize("text", [
-    "a", "a = ", "a = 01", "a = 1 2", "a = [1 2]", "a = [1", "a = nope", 'a = "x', 'a = """x"""', "a = 1\na = 2",
-    "[rule]", "a = 1.5", "a = {b = 1}", "a = [[1]]", "a = truely", 'a = "\\q"', "a = ]",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a",
+        "a = ",
+        "a = 01",
+        "a = 1 2",
+        "a = [1 2]",
+        "a = [1",
+        "a = nope",
+        'a = "x',
+        'a = """x"""',
+        "a = 1\na = 2",
+        "[rule]",
+        "a = 1.5",
+        "a = {b = 1}",
+        "a = [[1]]",
+        "a = truely",
+        'a = "\\q"',
+        "a = ]",
+    ],
+)
 def test_simple_toml_refuses_what_it_does_not_know(text):
     with pytest.raises(ValueError, match="line"):
         ve.read_simple_toml(text)
@@ -186,25 +260,31 @@ def test_simple_toml_refuses_what_it_does_not_know(text):
 RULE = 'paths = ["a.**"]\nverdict = "must-equal"\nwhy = "w"\neffect = "e"\n'
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("format = 2\n[[rule]]\n" + RULE, "format 2"),
-    ("[[rule]]\n" + RULE, "format None"),
-    ("format = 1\n", "keys"),
-    ("format = 1\nextra = 1\n[[rule]]\n" + RULE, "extra"),
-    ("format = 1\nrule = 3\n", "keys"),
-    ("format = 1\n[[rule]]\n" + RULE + "colour = 1\n", "colour"),
-    ("format = 1\n[[rule]]\n" + RULE.replace('why = "w"', ""), "why"),
-    ("format = 1\n[[rule]]\n" + RULE.replace('"e"', '""'), "effect"),
-    ("format = 1\n[[rule]]\n" + RULE.replace("must-equal", "maybe"), "maybe"),
-    ("format = 1\n[[rule]]\n" + RULE.replace("must-equal", "must-be"), "value"),
-    ("format = 1\n[[rule]]\n" + RULE + "value = 1\n", "value"),
-    ("format = 1\n[[rule]]\n" + RULE.replace('["a.**"]', '"a"'), "arrays"),
-    ("format = 1\n[[rule]]\n" + RULE.replace("a.**", "a.**.b"), r"\*\*"),
-    ("format = 1\n[[rule]]\n" + RULE.replace("a.**", "a..b"), "empty"),
-    ("format = 1\n[[rule]]\n" + RULE + "[[rule]]\n" + RULE, "second rule"),
-    ("format = \n", "TOML"),
-    ("format = 1\n[[rule]]\n" + RULE + 'only_in = "both"\n', "only_in is 'both', expected one of reference, current"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("format = 2\n[[rule]]\n" + RULE, "format 2"),
+        ("[[rule]]\n" + RULE, "format None"),
+        ("format = 1\n", "keys"),
+        ("format = 1\nextra = 1\n[[rule]]\n" + RULE, "extra"),
+        ("format = 1\nrule = 3\n", "keys"),
+        ("format = 1\n[[rule]]\n" + RULE + "colour = 1\n", "colour"),
+        ("format = 1\n[[rule]]\n" + RULE.replace('why = "w"', ""), "why"),
+        ("format = 1\n[[rule]]\n" + RULE.replace('"e"', '""'), "effect"),
+        ("format = 1\n[[rule]]\n" + RULE.replace("must-equal", "maybe"), "maybe"),
+        ("format = 1\n[[rule]]\n" + RULE.replace("must-equal", "must-be"), "value"),
+        ("format = 1\n[[rule]]\n" + RULE + "value = 1\n", "value"),
+        ("format = 1\n[[rule]]\n" + RULE.replace('["a.**"]', '"a"'), "arrays"),
+        ("format = 1\n[[rule]]\n" + RULE.replace("a.**", "a.**.b"), r"\*\*"),
+        ("format = 1\n[[rule]]\n" + RULE.replace("a.**", "a..b"), "empty"),
+        ("format = 1\n[[rule]]\n" + RULE + "[[rule]]\n" + RULE, "second rule"),
+        ("format = \n", "TOML"),
+        (
+            "format = 1\n[[rule]]\n" + RULE + 'only_in = "both"\n',
+            "only_in is 'both', expected one of reference, current",
+        ),
+    ],
+)
 def test_a_wrong_policy_is_refused_with_the_reason_in_one_line(tmp_path, text, message):
     path = tmp_path / "policy.toml"
     path.write_text(text, encoding="utf-8")
@@ -214,10 +294,21 @@ def test_a_wrong_policy_is_refused_with_the_reason_in_one_line(tmp_path, text, m
     assert str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize(("pattern", "path", "expected"), [
-    ("a.b", "a.b", True), ("a.b", "a", False), ("a", "a.b", False), ("a.*", "a.b", True), ("a.*", "a.b.c", False),
-    ("a.**", "a", True), ("a.**", "a.b.c", True), ("a.**", "b", False), ("a.x-*.c", "a.x-y.c", True), ("**", "a", True),
-])
+@pytest.mark.parametrize(
+    ("pattern", "path", "expected"),
+    [
+        ("a.b", "a.b", True),
+        ("a.b", "a", False),
+        ("a", "a.b", False),
+        ("a.*", "a.b", True),
+        ("a.*", "a.b.c", False),
+        ("a.**", "a", True),
+        ("a.**", "a.b.c", True),
+        ("a.**", "b", False),
+        ("a.x-*.c", "a.x-y.c", True),
+        ("**", "a", True),
+    ],
+)
 def test_patterns(pattern, path, expected):
     assert ve.matches(ve.parse_pattern(pattern, ""), tuple(path.split("."))) is expected
 
@@ -229,37 +320,59 @@ def test_equal_snapshots_match(compare):
     assert compare(lambda snapshot: None) == []
 
 
-@pytest.mark.parametrize(("path", "value", "errors"), [
-    ("packages.numpy.version", "1.26.4", ["packages.numpy.version"]),
-    ("packages.opencv-python.version", "4.11.0.86", ["packages.opencv-python.version"]),
-    ("packages.numpy.record_digest", "other", ["packages.numpy.record_digest"]),
-    ("packages.rich.version", "14", ["packages.rich.version"]),
-    ("packages.torch", package("2.13.0"), ["packages.torch"]),
-    ("modules.numpy.version", "1.26.4", ["modules.numpy.version"]),
-    ("modules.numpy.build.cpu_dispatch", ["AVX2", "AVX512F"], ["modules.numpy.build.cpu_dispatch"]),
-    ("modules.cv2.build.ipp", True, ["modules.cv2.build.ipp"]),
-    ("startup:lib/x.pth", "s", ["startup.lib/x.pth"]),
-    ("libm.exp", "cc", ["libm.exp"]),
-    ("libc.name", "musl", ["libc.name"]),
-    ("bundle.files:weights/pose.safetensors", "h9", ["bundle.files.weights/pose.safetensors"]),
-    ("bundle", None, ["bundle"]),
-    ("code.digest", "other", ["code.digest"]),
-    ("pins.by_name.OMP_NUM_THREADS.wanted", "2", ["pins.by_name.OMP_NUM_THREADS.wanted"]),
-    ("fingerprint.format", 2, ["fingerprint.format"]),
-    ("fingerprint.operations:numpy.sum", operation("numpy", "x"), ["fingerprint.operations.numpy.sum.sha256"]),
-    ("fingerprint.operations:cv2", {"library": "cv2", "error": "cv2 cannot be imported"},
-     ["fingerprint.operations.cv2", "fingerprint.operations.cv2.error"]),
-    ("interpreter.implementation", "PyPy", ["interpreter.implementation"]),
-    ("interpreter.optimize", 1, ["interpreter.optimize"]),
-    ("imports.path", ["/extra", "<standard library>", "<site-packages>"], ["imports.path"]),
-    ("imports.folders:/extra", "1 files aa", ["imports.folders./extra"]),
-    ("imports.shadowed.csv", "/extra/csv.py aa", ["imports.shadowed.csv"]),
-    ("libraries:/extra/libx.so", "aa", ["libraries./extra/libx.so"]),
-    *((f"variables.{name}", "1", [f"variables.{name}"]) for name in (
-        "MKL_ENABLE_INSTRUCTIONS", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "PYTHONOPTIMIZE",
-        "KMP_DETERMINISTIC_REDUCTION", "GOMP_SPINCOUNT", "OPENBLAS_X", "OPENCV_FOR_THREADS_NUM", "TORCH_ALLOW_TF32",
-        "LD_PRELOAD", "LD_LIBRARY_PATH", "GLIBC_TUNABLES", "YOLO_AUTODOWNLOAD", "PYTHONHOME", "PYTHON_GIL")),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "errors"),
+    [
+        ("packages.numpy.version", "1.26.4", ["packages.numpy.version"]),
+        ("packages.opencv-python.version", "4.11.0.86", ["packages.opencv-python.version"]),
+        ("packages.numpy.record_digest", "other", ["packages.numpy.record_digest"]),
+        ("packages.rich.version", "14", ["packages.rich.version"]),
+        ("packages.torch", package("2.13.0"), ["packages.torch"]),
+        ("modules.numpy.version", "1.26.4", ["modules.numpy.version"]),
+        ("modules.numpy.build.cpu_dispatch", ["AVX2", "AVX512F"], ["modules.numpy.build.cpu_dispatch"]),
+        ("modules.cv2.build.ipp", True, ["modules.cv2.build.ipp"]),
+        ("startup:lib/x.pth", "s", ["startup.lib/x.pth"]),
+        ("libm.exp", "cc", ["libm.exp"]),
+        ("libc.name", "musl", ["libc.name"]),
+        ("bundle.files:weights/pose.safetensors", "h9", ["bundle.files.weights/pose.safetensors"]),
+        ("bundle", None, ["bundle"]),
+        ("code.digest", "other", ["code.digest"]),
+        ("pins.by_name.OMP_NUM_THREADS.wanted", "2", ["pins.by_name.OMP_NUM_THREADS.wanted"]),
+        ("fingerprint.format", 2, ["fingerprint.format"]),
+        ("fingerprint.operations:numpy.sum", operation("numpy", "x"), ["fingerprint.operations.numpy.sum.sha256"]),
+        (
+            "fingerprint.operations:cv2",
+            {"library": "cv2", "error": "cv2 cannot be imported"},
+            ["fingerprint.operations.cv2", "fingerprint.operations.cv2.error"],
+        ),
+        ("interpreter.implementation", "PyPy", ["interpreter.implementation"]),
+        ("interpreter.optimize", 1, ["interpreter.optimize"]),
+        ("imports.path", ["/extra", "<standard library>", "<site-packages>"], ["imports.path"]),
+        ("imports.folders:/extra", "1 files aa", ["imports.folders./extra"]),
+        ("imports.shadowed.csv", "/extra/csv.py aa", ["imports.shadowed.csv"]),
+        ("libraries:/extra/libx.so", "aa", ["libraries./extra/libx.so"]),
+        *(
+            (f"variables.{name}", "1", [f"variables.{name}"])
+            for name in (
+                "MKL_ENABLE_INSTRUCTIONS",
+                "ONEDNN_DEFAULT_FPMATH_MODE",
+                "DNNL_DEFAULT_FPMATH_MODE",
+                "PYTHONOPTIMIZE",
+                "KMP_DETERMINISTIC_REDUCTION",
+                "GOMP_SPINCOUNT",
+                "OPENBLAS_X",
+                "OPENCV_FOR_THREADS_NUM",
+                "TORCH_ALLOW_TF32",
+                "LD_PRELOAD",
+                "LD_LIBRARY_PATH",
+                "GLIBC_TUNABLES",
+                "YOLO_AUTODOWNLOAD",
+                "PYTHONHOME",
+                "PYTHON_GIL",
+            )
+        ),
+    ],
+)
 def test_differences_that_matter_are_mismatches(compare, path, value, errors):
     findings = compare(put(path, value))
     assert by_verdict(findings, "error") == errors
@@ -267,12 +380,22 @@ def test_differences_that_matter_are_mismatches(compare, path, value, errors):
     assert all(item["effect"] and item["why"] for item in findings)
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    ("interpreter.version", "3.11.9"), ("os.release", "5.4"), ("os.distribution", "ubuntu"), ("libc.version", "2.39"),
-    ("libm.tanhf", "dd"), ("cpu.model", "another"), ("cpu.features.avx512f", False), ("machine.processors", 64),
-    ("packages.pip.version", "1"), ("startup:lib/python3.11/site-packages/_virtualenv.pth", "s"),
-    ("variables.MALLOC_ARENA_MAX", "2"),
-])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("interpreter.version", "3.11.9"),
+        ("os.release", "5.4"),
+        ("os.distribution", "ubuntu"),
+        ("libc.version", "2.39"),
+        ("libm.tanhf", "dd"),
+        ("cpu.model", "another"),
+        ("cpu.features.avx512f", False),
+        ("machine.processors", 64),
+        ("packages.pip.version", "1"),
+        ("startup:lib/python3.11/site-packages/_virtualenv.pth", "s"),
+        ("variables.MALLOC_ARENA_MAX", "2"),
+    ],
+)
 def test_differences_that_may_be_are_shown_and_match(compare, path, value):
     findings = compare(put(path, value))
     assert by_verdict(findings, "error") == []
@@ -280,39 +403,68 @@ def test_differences_that_may_be_are_shown_and_match(compare, path, value):
     assert ve.overall(findings) == "match"
 
 
-@pytest.mark.parametrize(("path", "value", "both_errors"), [
-    ("pins.by_name.OMP_NUM_THREADS.state", "not set", "pins.by_name.OMP_NUM_THREADS.state"),
-    ("pins.found", False, "pins.found"),
-    ("cpu.features.fma", False, "cpu.features.fma"),
-    ("cpu.features.avx2", "unknown", "cpu.features.avx2"),
-    ("cv2_providers.count", 2, "cv2_providers.count"),
-    ("packages.rich.integrity.modified", ["rich/x.py"], "packages.rich.integrity.modified"),
-    ("packages.rich.integrity.missing", ["rich/"], "packages.rich.integrity.missing"),
-    ("packages.numpy.integrity.status", "no-record", "packages.numpy.integrity.status"),
-    ("packages.numpy.duplicates", ["1.26.4"], "packages.numpy.duplicates"),
-    ("imports.shadowed.csv", "/extra/csv.py aa", "imports.shadowed.csv"),
-    ("imports.bytecode:lib/x.pyc", "not what its source gives", "imports.bytecode.lib/x.pyc"),
-    ("imports.unrecorded.numpy", ["numpy/x.so"], "imports.unrecorded.numpy"),
-    ("imports.standard_library:<standard library>/csv.py", "not Debian's",
-     "imports.standard_library.<standard library>/csv.py"),
-    ("modules.cv2.imported", False, "modules.cv2.imported"),
-    ("modules.cv2.from_package", False, "modules.cv2.from_package"),
-    ("fingerprint", {"skipped": "numpy cannot be imported"}, "fingerprint.skipped"),
-    ("fingerprint.operations:numpy.sum", {"library": "numpy", "error": "E"}, "fingerprint.operations.numpy.sum.error"),
-])
+@pytest.mark.parametrize(
+    ("path", "value", "both_errors"),
+    [
+        ("pins.by_name.OMP_NUM_THREADS.state", "not set", "pins.by_name.OMP_NUM_THREADS.state"),
+        ("pins.found", False, "pins.found"),
+        ("cpu.features.fma", False, "cpu.features.fma"),
+        ("cpu.features.avx2", "unknown", "cpu.features.avx2"),
+        ("cv2_providers.count", 2, "cv2_providers.count"),
+        ("packages.rich.integrity.modified", ["rich/x.py"], "packages.rich.integrity.modified"),
+        ("packages.rich.integrity.missing", ["rich/"], "packages.rich.integrity.missing"),
+        ("packages.numpy.integrity.status", "no-record", "packages.numpy.integrity.status"),
+        ("packages.numpy.duplicates", ["1.26.4"], "packages.numpy.duplicates"),
+        ("imports.shadowed.csv", "/extra/csv.py aa", "imports.shadowed.csv"),
+        ("imports.bytecode:lib/x.pyc", "not what its source gives", "imports.bytecode.lib/x.pyc"),
+        ("imports.unrecorded.numpy", ["numpy/x.so"], "imports.unrecorded.numpy"),
+        (
+            "imports.standard_library:<standard library>/csv.py",
+            "not Debian's",
+            "imports.standard_library.<standard library>/csv.py",
+        ),
+        ("modules.cv2.imported", False, "modules.cv2.imported"),
+        ("modules.cv2.from_package", False, "modules.cv2.from_package"),
+        ("fingerprint", {"skipped": "numpy cannot be imported"}, "fingerprint.skipped"),
+        (
+            "fingerprint.operations:numpy.sum",
+            {"library": "numpy", "error": "E"},
+            "fingerprint.operations.numpy.sum.error",
+        ),
+    ],
+)
 def test_what_must_be_so_is_a_mismatch_even_where_both_sides_agree(compare, path, value, both_errors):
     assert by_verdict(compare(put(path, value), both=True), "error") == [both_errors]
     assert both_errors in by_verdict(compare(put(path, value)), "error")
 
 
-@pytest.mark.parametrize(("path", "value"), [
-    ("locks", {}), ("pins.source", "applied"), ("service", {"version": "0.1.0", "pins": []}), ("taken.host", "server"),
-    *((f"variables.{name}", "x") for name in (
-        "PYTHONPATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHON_SHA256", "OPENCV_LOG_LEVEL",
-        "MKL_VERBOSE", "OPENCV_FFMPEG_CAPTURE_OPTIONS", "YOLO_CONFIG_DIR", "CUDA_VISIBLE_DEVICES", "TORCH_HOME")),
-    ("fingerprint.seconds", 9), ("fingerprint.operations:torch.sqrt", operation("torch", "x")),
-    ("fingerprint.operations:cv2.resize.cubic", operation("opencv-contrib-python", "r")),
-])
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("locks", {}),
+        ("pins.source", "applied"),
+        ("service", {"version": "0.1.0", "pins": []}),
+        ("taken.host", "server"),
+        *(
+            (f"variables.{name}", "x")
+            for name in (
+                "PYTHONPATH",
+                "PYTHONUNBUFFERED",
+                "PYTHONDONTWRITEBYTECODE",
+                "PYTHON_SHA256",
+                "OPENCV_LOG_LEVEL",
+                "MKL_VERBOSE",
+                "OPENCV_FFMPEG_CAPTURE_OPTIONS",
+                "YOLO_CONFIG_DIR",
+                "CUDA_VISIBLE_DEVICES",
+                "TORCH_HOME",
+            )
+        ),
+        ("fingerprint.seconds", 9),
+        ("fingerprint.operations:torch.sqrt", operation("torch", "x")),
+        ("fingerprint.operations:cv2.resize.cubic", operation("opencv-contrib-python", "r")),
+    ],
+)
 def test_differences_that_say_nothing_are_not_shown(compare, path, value):
     findings = compare(put(path, value))
     assert findings and {item["verdict"] for item in findings} == {"information"}
@@ -603,15 +755,18 @@ def test_exit_statuses(tmp_path, snapshot, capsys):
     assert ve.main(["compare", mine, theirs, "--policy", str(tmp_path / "none.toml")]) == 2
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (None, "cannot be read"),
-    ("{", "not JSON"),
-    ("[]", "no snapshot"),
-    ('{"kind": "something"}', "no snapshot"),
-    (json.dumps({"kind": ve.KIND, "format": 2}), "format 2, expected 1"),
-    (json.dumps({"kind": ve.KIND, "format": 1}), "lacks interpreter"),
-    (b"\xff\xfe", "not UTF-8"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        ("{", "not JSON"),
+        ("[]", "no snapshot"),
+        ('{"kind": "something"}', "no snapshot"),
+        (json.dumps({"kind": ve.KIND, "format": 2}), "format 2, expected 1"),
+        (json.dumps({"kind": ve.KIND, "format": 1}), "lacks interpreter"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+)
 def test_an_unusable_snapshot_is_an_error_in_one_line(tmp_path, capsys, content, message):
     path = tmp_path / "broken.json"
     if content is not None:
@@ -691,8 +846,11 @@ def test_windows_processor_says_what_is_unknown_and_numpy_fills_it_in():
 
 
 def test_distribution():
-    assert ve.parse_os_release(OS_RELEASE) == {"PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)", "ID": "debian",
-                                               "VERSION_ID": "12"}
+    assert ve.parse_os_release(OS_RELEASE) == {
+        "PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)",
+        "ID": "debian",
+        "VERSION_ID": "12",
+    }
 
 
 def test_cpuid_agrees_with_the_system_where_glibc_tells_it():
@@ -743,10 +901,25 @@ def test_an_operation_that_fails_records_its_error_in_one_line():
 
 
 def test_variables_are_those_that_libraries_read_but_for_pins_and_secrets(tmp_path):
-    recorded = {"MKL_ENABLE_INSTRUCTIONS": "AVX512", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16", "PYTHONOPTIMIZE": "1",
-                "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2", "LD_PRELOAD": "/x.so", "NVIDIA_TF32_OVERRIDE": "1"}
-    others = {"OMP_NUM_THREADS": "3", "MY_PIN": "1", "YOLO_API_KEY": "a", "TORCH_TOKEN": "b", "PYTHON_PASSWORD": "c",
-              "AWS_SECRET_ACCESS_KEY": "d", "HOME": "/h", "NVIDIA_VISIBLE_DEVICES": "all", "NVPL_BLAS_DEBUG": "1"}
+    recorded = {
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+        "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+        "PYTHONOPTIMIZE": "1",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2",
+        "LD_PRELOAD": "/x.so",
+        "NVIDIA_TF32_OVERRIDE": "1",
+    }
+    others = {
+        "OMP_NUM_THREADS": "3",
+        "MY_PIN": "1",
+        "YOLO_API_KEY": "a",
+        "TORCH_TOKEN": "b",
+        "PYTHON_PASSWORD": "c",
+        "AWS_SECRET_ACCESS_KEY": "d",
+        "HOME": "/h",
+        "NVIDIA_VISIBLE_DEVICES": "all",
+        "NVPL_BLAS_DEBUG": "1",
+    }
     assert ve.describe_variables({**others, **recorded}, ["MY_PIN"]) == recorded
 
 
@@ -768,8 +941,10 @@ def test_of_folders_of_libraries_those_count_that_exist(tmp_path):
 
 
 def test_record_rows():
-    text = ('a/b.py,sha256=xyz,3\n"a/with, comma.py",sha384=q,1\na/__pycache__/b.pyc,,\r\nd.dist-info/RECORD,,\n\n'
-            "a\\c.py,sha256=w,1\n")
+    text = (
+        'a/b.py,sha256=xyz,3\n"a/with, comma.py",sha384=q,1\na/__pycache__/b.pyc,,\r\nd.dist-info/RECORD,,\n\n'
+        "a\\c.py,sha256=w,1\n"
+    )
     rows = ve.parse_record(text)
     assert rows[0] == ("a/b.py", "sha256", "xyz")
     assert [row.path for row in ve.hashed_rows(rows)] == ["a/b.py", "a/with, comma.py", "a/c.py"]

@@ -7,6 +7,7 @@ from flask_openapi3 import Info, OpenAPI
 from .. import __version__
 from ..settings import Settings, load_settings
 from . import api, errors, headers, health, legacy, logs, request_ids, uploads
+from .forwarded import Forwarded
 from .inference import Inference
 from .schemas import ErrorReply
 
@@ -45,4 +46,5 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         extension.init_app(app)
     for routes in (api, legacy, health):
         app.register_api(routes.blueprint)
+    app.wsgi_app = Forwarded(app.wsgi_app, settings.forwarded_allow_ips)
     return app

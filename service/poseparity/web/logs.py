@@ -64,6 +64,12 @@ def _log_request(response: Response) -> Response:
     seconds = round(time.perf_counter() - g.began, 4)
     # A probe asks every few seconds: its lines would bury the others.
     write = log.debug if request.path in ("/healthz", "/readyz", "/health") else log.info
-    method, path = request.method[:_SHOWN], request.path[:_SHOWN]
-    write("request", method=method, path=path, status=response.status_code, seconds=seconds)
+    write(
+        "request",
+        client=request.remote_addr,
+        method=request.method[:_SHOWN],
+        path=request.path[:_SHOWN],
+        status=response.status_code,
+        seconds=seconds,
+    )
     return response
