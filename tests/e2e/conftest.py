@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import docker
 import pytest
 
-from tests.e2e.playbooks import CONTAINER, OWN, ROOT, Run, playbook, run
+from tests.e2e.containers import live
+from tests.e2e.playbooks import OWN, ROOT, Run, playbook, run
 
 
 @pytest.fixture(scope="session")
@@ -30,5 +31,5 @@ def engine(deployment) -> Iterator[docker.DockerClient]:
 
 @pytest.fixture
 def container(engine):
-    """The deployed container as it is now."""
-    return engine.containers.get(CONTAINER)
+    """The container that answers, as it is now."""
+    return live(engine)

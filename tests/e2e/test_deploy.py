@@ -7,9 +7,11 @@ import json
 import subprocess
 
 import pytest
+import requests
 
 from tests.e2e.client import post_file
-from tests.e2e.playbooks import OWN, PORT, ROOT, URL, playbook, run
+from tests.e2e.containers import proxy
+from tests.e2e.playbooks import CONTAINER, OWN, PORT, ROOT, URL, playbook, run
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -51,7 +53,8 @@ def test_check_mode_changes_nothing(deployment, container):
 def test_check_mode_foresees_another_setting(deployment, container):
     result = playbook("deploy", "--check", *OWN, "-e", '{"poseparity_settings": {"log_level": "debug"}}')
     assert result.status == 0, result.output
-    assert result.changed == 1, result.output
+    # The new version starts, gets the requests, and the one before goes.
+    assert result.changed == 3, result.output
     assert "POSEPARITY_LOG_LEVEL=debug" not in container.attrs["Config"]["Env"]
 
 
@@ -69,14 +72,42 @@ def test_the_skeleton_csv_has_the_same_bytes_in_the_container(container, local):
     assert container.exec_run(["cat", "/tmp/demo.csv"]).output == local[1]
 
 
-def test_the_container_can_do_little(container):
-    settings = container.attrs["HostConfig"]
-    assert settings["ReadonlyRootfs"] is True
-    assert [name.lower() for name in settings["CapDrop"]] == ["all"] and not settings["CapAdd"]
-    assert settings["SecurityOpt"] == ["no-new-privileges:true"]
-    assert settings["RestartPolicy"]["Name"] == "unless-stopped"
-    assert settings["PortBindings"] == {"19031/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(PORT)}]}
-    assert container.attrs["Config"]["User"].split(":")[0] not in ("", "0", "root")
+def test_the_containers_can_do_little(container, engine):
+    for each in (container, proxy(engine)):
+        settings = each.attrs["HostConfig"]
+        assert settings["ReadonlyRootfs"] is True
+        assert [name.lower() for name in settings["CapDrop"]] == ["all"] and not settings["CapAdd"]
+        assert settings["SecurityOpt"] == ["no-new-privileges:true"]
+        assert settings["RestartPolicy"]["Name"] == "unless-stopped"
+        assert each.attrs["Config"]["User"].split(":")[0] not in ("", "0", "root")
+
+
+def test_only_the_proxy_is_reached_from_outside_and_nobody_reaches_out(container, engine):
+    assert not container.attrs["HostConfig"]["PortBindings"]
+    published = proxy(engine).attrs["HostConfig"]["PortBindings"]
+    assert published == {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(PORT)}]}
+    (network,) = container.attrs["NetworkSettings"]["Networks"]
+    assert engine.networks.get(network).attrs["Internal"] is True
+    code = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
+    answer = container.exec_run(["python", "-c", code])
+    assert answer.exit_code != 0 and b"Network is unreachable" in answer.output
+
+
+def test_no_program_of_the_images_makes_anybody_somebody_else(container, engine):
+    for each in (container, proxy(engine)):
+        found = each.exec_run(["find", "/", "-xdev", "-type", "f", "-perm", "/6000"], user="0")
+        assert found.output == b""
+
+
+def test_the_log_names_the_client_and_not_what_he_says(container, engine):
+    """Asked from the server itself, the client is the server's address in Docker's network."""
+    headers = {"X-Forwarded-For": "203.0.113.9", "X-Request-Id": "who-is-it"}
+    assert requests.get(f"{URL}/v1/no-such-route", headers=headers, timeout=10).status_code == 404
+    edge = engine.networks.get(f"{CONTAINER}-edge").attrs["IPAM"]["Config"][0]["Gateway"]
+    for each in (container, proxy(engine)):
+        lines = [json.loads(line) for line in each.logs(tail=20).splitlines() if line.startswith(b"{")]
+        (line,) = [line for line in lines if line.get("request_id") == "who-is-it"]
+        assert line["client"] == edge and line["status"] == 404
 
 
 def test_the_app_image_is_at_most_1_6_gb(container):

@@ -16,6 +16,7 @@ import pytest
 from poseparity import skeleton_csv
 from tests.conftest import DEMO_BUNDLE
 from tests.e2e.client import Client
+from tests.e2e.containers import live
 from tests.e2e.fleet import Server, host_name, inventory, messages, report_of
 from tests.e2e.planting import IMAGE_FAULTS, ImageFault, plant
 from tests.e2e.playbooks import CONTAINER, OWN, URL, Run, playbook
@@ -57,7 +58,7 @@ NO_FAULT = "no-fault"
 @pytest.fixture(scope="module")
 def servers(engine, tmp_path_factory) -> Iterator[dict[str, Server]]:
     """By fault: a server that is to get an image with it."""
-    base = engine.containers.get(CONTAINER).image.id
+    base = live(engine).image.id
     made = {}
     named = (BY_NAME[name] for name in (*VERIFIED, *DEPLOYED, *OTHERS, NO_ANSWER, UNSEEN))
     for fault in (*named, DAMAGED, *IMAGE_FAULTS):
@@ -73,7 +74,7 @@ def servers(engine, tmp_path_factory) -> Iterator[dict[str, Server]]:
 @pytest.fixture(scope="module")
 def fleet(engine, servers, tmp_path_factory) -> tuple[str, ...]:
     """Options of a playbook that is to see the servers, and one more whose image has no fault."""
-    deployed = engine.containers.get(CONTAINER).image.id
+    deployed = live(engine).image.id
     whole = Server(NO_FAULT, {"name": deployed, "id": deployed})
     folder = tmp_path_factory.mktemp("fleet")
     hosts = folder / "inventory.yml"

@@ -20,6 +20,7 @@ from poseparity.stages.recognise import Recognise
 
 GPU_TOLERANCE = 1e-3  # of a score: another order of summation
 
+
 def test_the_demo_clip_shows_what_the_bundle_says(demo_result, demo_bundle):
     assert demo_result.prediction.label == demo_bundle.demo.label
     assert demo_result.prediction.scores.sum() == pytest.approx(1, abs=1e-5)

@@ -44,8 +44,14 @@ def unpinned(**changes: str) -> dict[str, str]:
 
 
 def run(python: Path | str, *arguments: object, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess:
-    return subprocess.run([python, SCRIPT, *map(str, arguments)], env=environ or unpinned(), capture_output=True,
-                          text=True, check=False, timeout=300)
+    return subprocess.run(
+        [python, SCRIPT, *map(str, arguments)],
+        env=environ or unpinned(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 def snapshot(python: Path | str, *arguments: object, environ: dict[str, str] | None = None) -> dict:
@@ -65,8 +71,11 @@ class SmallEnvironment:
     def install(self, name: str, version: str, files: dict[str, str], record: bool = True, **extra: str) -> Path:
         """Writes the files and the dist-info folder, whose RECORD lists all but itself with hashes."""
         info = f"{name.replace('-', '_')}-{version}.dist-info"
-        contents = {**files, f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\ntext\n",
-                    **{f"{info}/{file}": text for file, text in extra.items()}}
+        contents = {
+            **files,
+            f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n\ntext\n",
+            **{f"{info}/{file}": text for file, text in extra.items()},
+        }
         for file, text in contents.items():
             (self.site / file).parent.mkdir(parents=True, exist_ok=True)
             (self.site / file).write_text(text, encoding="utf-8")
@@ -87,8 +96,11 @@ class SmallEnvironment:
 @pytest.fixture
 def environment(tmp_path) -> SmallEnvironment:
     made = SmallEnvironment(tmp_path / "venv")
-    made.install("demo-pkg", "1.0", {"demo_pkg/__init__.py": "", "demo_pkg/core.py": "ONE = 1\n",
-                                     "demo_pkg/data/a": "a", "demo_pkg/data/b": "b"})
+    made.install(
+        "demo-pkg",
+        "1.0",
+        {"demo_pkg/__init__.py": "", "demo_pkg/core.py": "ONE = 1\n", "demo_pkg/data/a": "a", "demo_pkg/data/b": "b"},
+    )
     return made
 
 
@@ -191,8 +203,11 @@ def errors(taken: dict, reference: dict | None = None) -> dict[str, object]:
     """What the policy forbids of a snapshot, by the names of the facts under `imports`, `variables` and `libraries`."""
     findings = ve.compare_snapshots(taken if reference is None else reference, taken, ve.load_policy(POLICY))
     sections = ("imports.", "variables.", "libraries.", "interpreter.")
-    return {item["path"]: item["current"] for item in findings
-            if item["verdict"] == "error" and item["path"].startswith(sections)}
+    return {
+        item["path"]: item["current"]
+        for item in findings
+        if item["verdict"] == "error" and item["path"].startswith(sections)
+    }
 
 
 def write(path: Path, text: str = "") -> Path:
@@ -204,8 +219,14 @@ def write(path: Path, text: str = "") -> Path:
 def test_of_an_environment_as_installed_nothing_is_forbidden(environment):
     taken = environment.snapshot()
     assert errors(taken) == {}
-    assert taken["imports"] == {"path": ["<standard library>", "<site-packages>"], "folders": {}, "shadowed": {},
-                                "unrecorded": {}, "bytecode": {}, "standard_library": {}}
+    assert taken["imports"] == {
+        "path": ["<standard library>", "<site-packages>"],
+        "folders": {},
+        "shadowed": {},
+        "unrecorded": {},
+        "bytecode": {},
+        "standard_library": {},
+    }
 
 
 def test_modules_that_are_found_before_others_of_their_names_are_named(environment, tmp_path):
@@ -214,8 +235,10 @@ def test_modules_that_are_found_before_others_of_their_names_are_named(environme
         write(planted / file)
     taken = environment.snapshot(PYTHONPATH=str(planted))
     shadowed = {name: text.rpartition(" ")[0] for name, text in taken["imports"]["shadowed"].items()}
-    assert shadowed == {name: str(planted / file) for name, file in
-                        (("csv", "csv.py"), ("demo_pkg", "demo_pkg.py"), ("json", "json"), ("wave", "wave.pyc"))}
+    assert shadowed == {
+        name: str(planted / file)
+        for name, file in (("csv", "csv.py"), ("demo_pkg", "demo_pkg.py"), ("json", "json"), ("wave", "wave.pyc"))
+    }
     assert list(errors(taken)) == [f"imports.shadowed.{name}" for name in shadowed]
     plain = {**taken, "imports": {**taken["imports"], "path": ["<standard library>", "<site-packages>"], "folders": {}}}
     assert errors(taken, plain)["imports.path"] == [str(planted), *plain["imports"]["path"]]
@@ -238,7 +261,8 @@ def test_an_archive_on_the_path_is_looked_into(environment, tmp_path):
         writer.writestr("csv.py", "")
         writer.writestr("demo_pkg/__init__.py", "")
     assert list(errors(environment.snapshot(PYTHONPATH=str(archive)))) == [
-        "imports.shadowed.csv", "imports.shadowed.demo_pkg",
+        "imports.shadowed.csv",
+        "imports.shadowed.demo_pkg",
     ]
 
 
@@ -355,11 +379,13 @@ def test_with_optimisation_the_byte_code_of_that_level_is_looked_at(environment)
     plain = environment.snapshot()
     compiled(environment.site / "demo_pkg/core.py", PycInvalidationMode.UNCHECKED_HASH, optimize=1)
     assert errors(environment.snapshot(PYTHONOPTIMIZE="1"), plain) == {
-        BYTECODE.replace(".pyc", ".opt-1.pyc"): "not what its source gives", "variables.PYTHONOPTIMIZE": "1",
+        BYTECODE.replace(".pyc", ".opt-1.pyc"): "not what its source gives",
+        "variables.PYTHONOPTIMIZE": "1",
     }
 
 
 # --- variables and libraries ----------------------------------------------------------------------------------------
+
 
 def test_what_a_process_was_started_with_is_recorded_not_what_it_set_itself(environment):
     """But for secrets, and the pins, which are recorded by themselves."""
@@ -413,8 +439,15 @@ def test_modules_that_raise_or_crash_cost_only_themselves(environment):
     assert modules["mmcv"]["error"] == "RuntimeError: this build is broken"
     assert modules["mmengine"]["error"] == "ended by signal 6"
     assert modules["torch"]["error"] == "not installed"
-    assert modules["ultralytics"] == {"imported": True, "error": None, "version": "8.4.0", "package": "ultralytics",
-                                      "file": "ultralytics/__init__.py", "from_package": True, "build": {}}
+    assert modules["ultralytics"] == {
+        "imported": True,
+        "error": None,
+        "version": "8.4.0",
+        "package": "ultralytics",
+        "file": "ultralytics/__init__.py",
+        "from_package": True,
+        "build": {},
+    }
     assert [name for name in modules if modules[name]["imported"]] == ["ultralytics"]
 
 
@@ -491,8 +524,13 @@ def test_a_library_that_cannot_be_imported_is_an_error_and_the_others_are_run():
 
 def test_bundle_code_and_locks_are_described_and_compared(environment, tmp_path):
     root = tmp_path / "root"
-    files = {"service/poseparity/a.py": "1", "service/gunicorn.conf.py": "2", "lockfiles/cpu.lock": "3",
-             "service/bundles/demo/bundle.toml": "4", "service/bundles/demo/weights/x.safetensors": "5"}
+    files = {
+        "service/poseparity/a.py": "1",
+        "service/gunicorn.conf.py": "2",
+        "lockfiles/cpu.lock": "3",
+        "service/bundles/demo/bundle.toml": "4",
+        "service/bundles/demo/weights/x.safetensors": "5",
+    }
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text, encoding="utf-8")
@@ -524,8 +562,10 @@ def test_libm_digests_see_another_code_path_and_ignore_avx512():
     """glibc chooses libm's code by CPU; GLIBC_TUNABLES takes features away as an older processor would lack them."""
 
     def digests(hwcaps: str) -> dict:
-        program = ("import sys, json; sys.path.insert(0, sys.argv[1]); import verify_env\n"
-                   "print(json.dumps(verify_env.describe_libm()))")
+        program = (
+            "import sys, json; sys.path.insert(0, sys.argv[1]); import verify_env\n"
+            "print(json.dumps(verify_env.describe_libm()))"
+        )
         command = [sys.executable, "-c", program, SCRIPT.parent]
         environ = unpinned(GLIBC_TUNABLES=f"glibc.cpu.hwcaps={hwcaps}")
         return json.loads(subprocess.check_output(command, env=environ))
@@ -565,8 +605,9 @@ def test_the_fingerprint_is_complete_and_names_each_operations_package(locked):
     fingerprint = json.loads(locked.read_text(encoding="utf-8"))["fingerprint"]
     assert [name for name, facts in fingerprint["operations"].items() if "sha256" not in facts] == []
     packages = {"numpy": "numpy", "cv2": "opencv-python", "torch": "torch"}
-    assert {name: facts["library"] for name, facts in fingerprint["operations"].items()} == \
-        {name: packages[name.split(".")[0]] for name in fingerprint["operations"]}
+    assert {name: facts["library"] for name, facts in fingerprint["operations"].items()} == {
+        name: packages[name.split(".")[0]] for name in fingerprint["operations"]
+    }
     digests = [facts["sha256"] for facts in fingerprint["operations"].values()]
     assert len(digests) >= 40 and len(digests) == len(set(digests))
 
@@ -601,8 +642,12 @@ def test_a_shell_without_pins_is_a_mismatch_that_names_them(locked):
 
 
 WRONG_VALUES = {
-    "NPY_DISABLE_CPU_FEATURES": "AVX512-SKX", "OPENCV_CPU_DISABLE": "AVX512_SKX", "OPENBLAS_CORETYPE": "Hazwell",
-    "ONEDNN_MAX_CPU_ISA": "HASWELL", "MKL_CBWR": "NONSENSE", "OPENCV_IPP": "off",
+    "NPY_DISABLE_CPU_FEATURES": "AVX512-SKX",
+    "OPENCV_CPU_DISABLE": "AVX512_SKX",
+    "OPENBLAS_CORETYPE": "Hazwell",
+    "ONEDNN_MAX_CPU_ISA": "HASWELL",
+    "MKL_CBWR": "NONSENSE",
+    "OPENCV_IPP": "off",
 }
 
 
@@ -617,11 +662,13 @@ def test_values_that_the_libraries_silently_ignore_are_found(tmp_path):
 
 
 def test_probing_in_process_leaves_stdout_alone():
-    program = ("import os, sys; sys.path.insert(0, sys.argv[1]); import verify_env as v\n"
-               "environ = dict(os.environ); import numpy, cv2, scipy, torch\n"
-               "pins = v.read_pins(sys.argv[2]); print('before')\n"
-               "probed = v.probe_pins(pins, environ)\n"
-               "print([pin['name'] for pin in probed if not pin['ok']])\n")
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); import verify_env as v\n"
+        "environ = dict(os.environ); import numpy, cv2, scipy, torch\n"
+        "pins = v.read_pins(sys.argv[2]); print('before')\n"
+        "probed = v.probe_pins(pins, environ)\n"
+        "print([pin['name'] for pin in probed if not pin['ok']])\n"
+    )
     environ = unpinned(**ve.read_pins(PINS))
     command = [sys.executable, "-c", program, SCRIPT.parent, PINS]
     before, wrong = subprocess.check_output(command, env=environ, text=True).splitlines()
