@@ -40,6 +40,9 @@ class Settings(BaseSettings):
         None, ge=1, description="Most bytes of uploads that a worker holds at once; twice max_upload_bytes when unset."
     )
     stall_timeout_s: int = Field(30, ge=1, description="Seconds without a byte after which an upload is given up.")
+    min_upload_rate: int = Field(
+        50_000, ge=1, description="Bytes a second below which, on average, an upload is given up after stall_timeout_s."
+    )
     max_frames: int = Field(9000, ge=2, description="Most frames of a video or rows of a skeleton CSV.")
     max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")
     max_total_pixels: int = Field(10**10, ge=1, description="Most pixels of all frames of a video together.")

@@ -26,8 +26,8 @@ from tests.faults.suite import FAULTS
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
-# A replay takes twenty seconds of a core, so of each way in which a fault gets into an image one is planted: parameters and
-# weights of the bundle, code, packages, variables. tests/faults names all of them, in processes of this machine.
+# A replay takes twenty seconds of a core, so of each way in which a fault gets into an image one is planted: parameters
+# and weights of the bundle, code, packages, variables. tests/faults names all of them, in processes of this machine.
 VERIFIED = (
     "YOLO at 256 pixels for 320",
     "trimming off",

@@ -128,8 +128,9 @@ def receives(read: Callable[[], None]):
     def decorate(view):
         @wraps(view)
         def received(*args, **kwargs):
-            with current_app.extensions[EXTENSION].room(_announced()) as really:
-                with _deadline(settings().timeout_s), _told_apart():
+            size = _announced()
+            with current_app.extensions[EXTENSION].room(size) as really:
+                with _deadline(_seconds_for(size)), _told_apart():
                     read()
                 if request.content_length is None:
                     really(_received())
@@ -200,6 +201,11 @@ def _size(stream: IO[bytes]) -> int:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     return size
+
+
+def _seconds_for(size: int) -> int:
+    """How long a body may take: one that trickles in holds a place that others wait for."""
+    return min(settings().timeout_s, settings().stall_timeout_s + size // settings().min_upload_rate)
 
 
 @contextmanager
