@@ -6,6 +6,7 @@ import json
 import re
 import runpy
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -125,26 +126,79 @@ def test_every_wired_variable_is_a_role_s_option():
 # --- the preflight checks ---
 
 
-def refused(*options: str) -> str:
-    result = playbook("preflight", *options)
-    assert result.status != 0, result.output
-    return result.message
+@dataclass(frozen=True)
+class Refusal:
+    """Variables of one server, and what the message says that refuses them."""
+
+    variables: dict[str, object]
+    says: tuple[str, ...]
 
 
-def test_a_misspelt_variable_is_refused():
-    message = refused("-e", "poseparity_prot=1")
-    assert "Unknown variable poseparity_prot" in message and "poseparity_port" in message
+def settings(**values: object) -> dict[str, object]:
+    return {"poseparity_settings": values}
 
 
-def test_a_variable_without_the_prefix_is_refused():
-    assert "Write poseparity_port" in refused("-e", "port=1")
+def not_an_address(address: str) -> Refusal:
+    """Docker opens the port on every address where it cannot read the one that it is given."""
+    return Refusal({"poseparity_bind_address": address}, (f"{address} is no IPv4 or IPv6 address",))
 
 
-def test_two_bundles_are_refused():
-    message = refused("-e", "bundle=/a", "-e", "poseparity_bundle=/b")
-    assert "poseparity_bundle is /b and bundle is /a: expected one" in message
+NO_SOCKET = {"poseparity_docker_socket": "/nonexistent.sock"}
+REFUSALS = {
+    "a misspelt variable": Refusal({"poseparity_prot": 1}, ("Unknown variable poseparity_prot", "poseparity_port")),
+    "no prefix": Refusal({"port": 1}, ("Write poseparity_port",)),
+    "two bundles": Refusal({"bundle": "/a", "poseparity_bundle": "/b"},
+                           ("poseparity_bundle is /b and bundle is /a: expected one",)),
+    "a port of letters": Refusal({"poseparity_port": "http"}, ("preflight_port",)),
+    "a port out of range": Refusal({"poseparity_port": 70000}, ("from 1 to 65535",)),
+    "an octet out of range": not_an_address("999.1.1.1"),
+    "a name for an address": not_an_address("localhost"),
+    "half an address": not_an_address("0"),
+    "an address of nobody": Refusal({"poseparity_bind_address": "198.51.100.7"},
+                                    ("198.51.100.7 is no address of this machine. Fix: use one of 127.0.0.1, ",)),
+    "an IPv6 address of nobody": Refusal({"poseparity_bind_address": "2001:db8::7"},
+                                         ("2001:db8::7 is no address of this machine",)),
+    **{f"the name {name!r}": Refusal({"poseparity_container_name": name}, ("poseparity_container_name is",))
+       for name in ("a/../b", "", "-a", "a b", "a" * 42)},
+    "no level of a log": Refusal(settings(log_level="verbose"),
+                                 ("POSEPARITY_LOG_LEVEL=", "are refused by the service")),
+    "a negative number": Refusal(settings(max_frames=-3), ("POSEPARITY_MAX_FRAMES=", "are refused by the service")),
+    "a word for a number": Refusal(settings(stall_timeout_s="soon"),
+                                   ("POSEPARITY_STALL_TIMEOUT_S=", "are refused by the service")),
+    "workers below zero": Refusal({"poseparity_workers": "-3"},
+                                  ("poseparity_workers = -3 (expected a whole number from",)),
+    "half a second": Refusal({"poseparity_ready_timeout_s": "1.5"},
+                             ("poseparity_ready_timeout_s = 1.5 (expected a whole number from",)),
+    "too little memory": Refusal({"poseparity_minimum_memory_mb": 99000000}, ("99000000 MB",)),
+    "too many workers": Refusal({"poseparity_workers": 100000},
+                                ("55000500 MB for 100000 workers", "set poseparity_workers to fewer")),
+    "too little disk": Refusal({"poseparity_minimum_disk_mb": 999000000, **NO_SOCKET}, ("docker system df",)),
+    "a processor that lacks something": Refusal({"preflight_cpu_flags": ["avx2", "no_such_flag"]},
+                                                ("lacks no_such_flag", "Haswell")),
+    "no engine": Refusal({**NO_SOCKET, "poseparity_install_docker": False}, ("poseparity_install_docker=true",)),
+}  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory) -> dict[str, str]:
+    """By refusal: the message of one preflight.yml over servers of which each has other variables."""
+    here = {"ansible_connection": "local", "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+            "poseparity_port": PORT + 1}  # fmt: skip
+    hosts = {f"host{number}": {**here, **refusal.variables} for number, refusal in enumerate(REFUSALS.values())}
+    inventory = tmp_path_factory.mktemp("fleet") / "inventory.yml"
+    inventory.write_text(json.dumps({"poseparity_servers": {"hosts": hosts}}), "utf-8")
+    result = playbook("preflight", "-i", str(inventory), "--forks", "2")
+    said = re.split(r"^(?:fatal: \[(\S+?)\]|TASK|PLAY|ok: |skipping: |included: )", result.output, flags=re.MULTILINE)
+    messages = {host: " ".join(text.split()) for host, text in zip(said[1::2], said[2::2], strict=True) if host}
+    return {name: messages.get(host, result.output) for name, host in zip(REFUSALS, hosts, strict=True)}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_preflight_refuses(name, refused):
+    assert all(words in refused[name] for words in REFUSALS[name].says), refused[name]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["build", "verify", "status", "destroy"])
 def test_a_misspelt_variable_is_refused_by_each_playbook(name):
     result = playbook(name, "-e", "poseparity_prot=1")
@@ -153,7 +207,8 @@ def test_a_misspelt_variable_is_refused_by_each_playbook(name):
 
 def test_each_setting_that_the_deployment_does_not_set_itself_may_be_given():
     settings = Settings.model_fields.keys()
-    message = refused("-e", json.dumps({"poseparity_settings": dict.fromkeys([*settings, "no_such_setting"], 1)}))
+    given = json.dumps({"poseparity_settings": dict.fromkeys([*settings, "no_such_setting"], 1)})
+    message = playbook("preflight", "-e", given).message
     found, expected = re.search(r"poseparity_settings has (.*), expected only (.*)\. Correct", message).groups()
     own = {"bundle", "host", "port", "workers"}
     assert set(found.split(", ")) == own | {"no_such_setting"}
@@ -161,35 +216,11 @@ def test_each_setting_that_the_deployment_does_not_set_itself_may_be_given():
 
 
 @pytest.mark.slow
-def test_a_value_of_the_wrong_type_is_refused():
-    assert "preflight_port" in refused("-e", "poseparity_port=http")
-
-
-@pytest.mark.slow
-def test_a_port_out_of_range_is_refused():
-    assert "from 1 to 65535" in refused("-e", "poseparity_port=70000")
-
-
 def test_a_port_in_use_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        message = refused("-e", f"poseparity_port={port}")
+        message = playbook("preflight", "-e", f"poseparity_port={port}").message
     assert f"port {port} is in use on 127.0.0.1" in message and "poseparity_port" in message
-
-
-@pytest.mark.parametrize(
-    "address, found",
-    [
-        ("999.1.1.1", "999.1.1.1 is no IPv4 or IPv6 address"),
-        ("localhost", "localhost is no IPv4 or IPv6 address"),
-        ("0", "0 is no IPv4 or IPv6 address"),
-        ("198.51.100.7", "198.51.100.7 is no address of this machine. Fix: use one of 127.0.0.1, "),
-        ("2001:db8::7", "2001:db8::7 is no address of this machine"),
-    ],
-)
-def test_an_address_that_is_not_this_machine_s_is_refused(address, found):
-    """Docker opens the port on every address where it cannot read the one that it is given."""
-    assert found in refused("-e", f"poseparity_bind_address={address}", "-e", f"poseparity_port={PORT + 1}")
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.7", "0.0.0.0", "::", "::1"])
@@ -206,29 +237,7 @@ def test_a_listener_on_another_address_is_in_the_way_of_a_wildcard_alone():
         assert judge("0.0.0.0", port, ["127.0.0.3"]) == ("", "")
 
 
-@pytest.mark.parametrize("name", ["a/../b", "", "-a", "a b", "a" * 42])
-def test_what_is_no_name_of_a_container_is_refused(name):
-    assert "poseparity_container_name is" in refused("-e", json.dumps({"poseparity_container_name": name}))
-
-
-@pytest.mark.parametrize(
-    "setting, found",
-    [
-        ({"log_level": "verbose"}, "POSEPARITY_LOG_LEVEL="),
-        ({"max_frames": -3}, "POSEPARITY_MAX_FRAMES="),
-        ({"stall_timeout_s": "soon"}, "POSEPARITY_STALL_TIMEOUT_S="),
-    ],
-)
-def test_a_value_that_the_service_would_refuse_is_refused_before_anything_changes(setting, found):
-    message = refused("-e", json.dumps({"poseparity_settings": setting}), "-e", f"poseparity_port={PORT + 1}")
-    assert found in message and "poseparity_settings of localhost are refused by the service" in message
-
-
-@pytest.mark.parametrize("name, value", [("poseparity_workers", "-3"), ("poseparity_ready_timeout_s", "1.5")])
-def test_a_number_that_is_out_of_range_is_refused(name, value):
-    assert f"{name} = {value} (expected a whole number from" in refused("-e", f"{name}={value}")
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name, inventory",
     [
@@ -242,41 +251,12 @@ def test_an_inventory_without_servers_is_refused(name, inventory):
     assert "the group poseparity_servers" in result.output or "parse inventory source /nonexistent" in result.output
 
 
-@pytest.mark.slow
-def test_too_little_memory_is_refused():
-    assert "99000000 MB" in refused("-e", "poseparity_minimum_memory_mb=99000000")
-
-
-@pytest.mark.slow
-def test_more_workers_than_the_memory_holds_are_refused():
-    message = refused("-e", "poseparity_workers=100000")
-    assert "55000500 MB for 100000 workers" in message and "set poseparity_workers to fewer" in message
-
-
-@pytest.mark.slow
-def test_too_little_disk_is_refused():
-    first = ("-e", "poseparity_docker_socket=/nonexistent.sock")
-    assert "docker system df" in refused("-e", "poseparity_minimum_disk_mb=999000000", *first)
-
-
 @pytest.mark.docker
 @pytest.mark.slow
 def test_too_little_disk_for_the_environments_is_refused(tmp_path):
     first = ("-e", f"preflight_checkout={tmp_path}")
-    message = refused("-e", "poseparity_minimum_disk_mb=999000000", *first)
+    message = playbook("preflight", "-e", "poseparity_minimum_disk_mb=999000000", *first).message
     assert f"free under {tmp_path}, expected at least 499500000 MB" in message
-
-
-@pytest.mark.slow
-def test_a_cpu_without_a_needed_feature_is_named():
-    message = refused("-e", '{"preflight_cpu_flags": ["avx2", "no_such_flag"]}')
-    assert "lacks no_such_flag" in message and "Haswell" in message
-
-
-@pytest.mark.slow
-def test_a_missing_engine_that_may_not_be_installed_is_refused():
-    options = ("-e", "poseparity_docker_socket=/nonexistent.sock", "-e", "poseparity_install_docker=false")
-    assert "poseparity_install_docker=true" in refused(*options)
 
 
 # --- check mode ---
