@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from .settings import ROOT
+from ..settings import ROOT
 
 SCRIPT = ROOT / "scripts/verify_env.py"
 
