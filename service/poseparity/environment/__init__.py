@@ -1,29 +1,18 @@
-"""What this environment is: the package's door to scripts/verify_env.py.
+"""What this environment is, and what differs between two: a snapshot, a policy, a comparison.
 
-That script must run alone (standard library only, any Python from 3.8), so it is the place for such code; here it is
-loaded as a module and not repeated.
+scripts/verify_env.py is written from the modules here by scripts/one_file, and must run alone in any environment. So
+they import the standard library and each other only, are Python 3.8, and follow one another as that script lists them.
+This file is not part of it: it is what the rest of the package shares.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import threading
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
-from ..settings import ROOT
+from .snapshot import take_snapshot
 
-SCRIPT = ROOT / "scripts/verify_env.py"
-
-
-@cache
-def verify_env() -> ModuleType:
-    """scripts/verify_env.py as a module."""
-    spec = importlib.util.spec_from_file_location("poseparity_verify_env", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+__all__ = ["snapshots", "take_snapshot"]
 
 
 class _Snapshots:
@@ -42,8 +31,3 @@ class _Snapshots:
 
 
 snapshots = _Snapshots()
-
-
-def take_snapshot(bundle: Path | None = None) -> dict:
-    """Describe this environment; see `verify_env.py snapshot`."""
-    return verify_env().take_snapshot(bundle=bundle)
