@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Written by scripts/one_file from the modules of service/poseparity/environment/: change those, and run it again.
 """Takes a snapshot of a Python environment and compares two of them: is the server what the local machine is?
 
     python verify_env.py snapshot [-o FILE]
@@ -8,9 +9,7 @@ REFERENCE is the local side, CURRENT the server's (absent: a snapshot taken now)
 must be equal, which may differ, and what a difference does to results. Exit status: 0 match, 1 mismatch, 2 error.
 
 One file, standard library only, Python >= 3.8, Linux, macOS and Windows, so that it runs inside any environment that is
-to be judged. `poseparity` loads it too; the public names are those in `__all__`. Sections, in order: errors and files,
-machine, packages, what runs when Python starts, where modules come from, byte code, variables, pins, imported modules,
-fingerprint, the project's own files, snapshot, policy, comparison, report, command line.
+to be judged.
 """
 # ruff: noqa: E402
 from __future__ import annotations
@@ -61,21 +60,12 @@ except ImportError:  # Python < 3.11: read_simple_toml() below reads the part of
     tomllib = None
 sys.path[:] = SEARCHED
 
-__all__ = [
-    "FORMAT", "VerifyError", "compare_snapshots", "load_policy", "load_snapshot", "main", "overall", "probe_pins",
-    "read_pins", "report", "take_snapshot",
-]
 
-KIND = "poseparity-environment"
-FORMAT = 1
-MODULES = ("numpy", "cv2", "scipy", "torch", "mmengine", "mmcv", "mmaction", "ultralytics")
-CHILD_COMMAND = "probe-in-child"
-CHILD_SECONDS = 300
-LISTED_FILES = 10
-LISTED_MISSING = 500
+# --- files.py --------------------------------------------------------------------------------------------------------
+# Errors, files and their digests.
 
+FORMAT = 1  # of snapshots, of policies and of the report as JSON
 
-# --- errors and files ------------------------------------------------------------------------------------------------
 
 class VerifyError(Exception):
     """What was found, what was expected and the fix, in one line. The command line answers it with exit status 2."""
@@ -130,7 +120,27 @@ def worker_count() -> int:
     return min(8, usable)
 
 
-# --- machine ---------------------------------------------------------------------------------------------------------
+def optional_text(path: Path) -> str | None:
+    """A file's text, None where there is no such file; raises VerifyError where it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else None
+    except OSError as error:
+        raise VerifyError(f"{path} cannot be read ({error.strerror}): run as a user who may") from error
+
+
+def script_file() -> Path:
+    """scripts/verify_env.py: this very file where all is in one, and the one of the checkout for the package.
+
+    Child processes run it, also those of a program that loaded the package: it runs wherever this interpreter does,
+    whether or not the child would find poseparity.
+    """
+    own = Path(__file__).resolve()
+    # Only the package has a module called `files`; the script may lie anywhere, and be run or imported.
+    return own.parents[3] / "scripts" / "verify_env.py" if __name__.endswith(".files") else own
+
+
+# --- machine.py ------------------------------------------------------------------------------------------------------
+# What the system says of the interpreter, the operating system, the C library and the processor.
 
 X86_FEATURES = ("sse4_2", "avx", "avx2", "fma", "f16c", "bmi2", "avx_vnni", "avx512f", "avx512dq", "avx512bw",
                 "avx512vl", "avx512cd", "avx512_vnni", "avx512_bf16", "amx_tile")
@@ -182,46 +192,6 @@ def describe_libc() -> dict:
     name, version = platform.libc_ver()
     otherwise = "musl" if any(Path("/lib").glob("ld-musl-*")) else "unknown"
     return {"name": name or otherwise, "version": version or "unknown"}
-
-
-LIBM_FUNCTIONS = ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "atan", "atan2",
-                  "tanh", "erf", "sqrt", "cbrt")
-LIBM_POSITIVE = {"log", "log1p", "log2", "log10", "pow", "sqrt"}
-LIBM_POINTS = 3000
-
-
-def libm_arguments(name: str) -> list[float]:
-    """Points in (-20, 20), or (0, 20) where a function needs that, spread by the golden ratio; equal everywhere."""
-    points = [40 * ((index * 0.6180339887498949) % 1.0) - 20 for index in range(1, LIBM_POINTS + 1)]
-    return [abs(point) for point in points] if name in LIBM_POSITIVE else points
-
-
-def describe_libm() -> dict[str, str]:
-    """Digests of what libm's functions answer (name: double, name + "f": float).
-
-    NumPy and PyTorch call libm for what they do not vectorise. Its results depend on its version and on whether it
-    chose FMA code for this CPU, so neither the version nor the CPU's name alone says whether they are equal.
-    """
-    library = load_libm()
-    kinds = (("", ctypes.c_double, "d"), ("f", ctypes.c_float, "f"))
-    return {name + suffix: libm_digest(getattr(library, name + suffix), name, kind, code)
-            for suffix, kind, code in kinds for name in LIBM_FUNCTIONS if hasattr(library, name + suffix)}
-
-
-def load_libm() -> Any:
-    """libm: by its name on Windows and with glibc; elsewhere it is part of what Python itself has loaded."""
-    try:
-        return ctypes.CDLL("ucrtbase" if platform.system() == "Windows" else "libm.so.6")
-    except OSError:
-        return ctypes.CDLL(None)
-
-
-def libm_digest(function: Any, name: str, kind: Any, code: str) -> str:
-    """16 hexadecimal digits over the bits of the function's results; of two arguments the second is 2.4."""
-    binary = name in ("pow", "atan2")
-    function.restype, function.argtypes = kind, [kind, kind] if binary else [kind]
-    results = [function(x, 2.4) if binary else function(x) for x in libm_arguments(name)]
-    return hashlib.sha256(struct.pack(f"<{len(results)}{code}", *results)).hexdigest()[:16]
 
 
 def architecture() -> str:
@@ -299,8 +269,54 @@ def fill_unknown_features(features: dict, seen_by_numpy: Iterable[str]) -> dict:
             for name, value in features.items()}
 
 
-# --- packages --------------------------------------------------------------------------------------------------------
+# --- libm.py ---------------------------------------------------------------------------------------------------------
+# What the C library's mathematical functions answer here.
 
+LIBM_FUNCTIONS = ("exp", "exp2", "expm1", "log", "log1p", "log2", "log10", "pow", "sin", "cos", "tan", "atan", "atan2",
+                  "tanh", "erf", "sqrt", "cbrt")
+LIBM_POSITIVE = {"log", "log1p", "log2", "log10", "pow", "sqrt"}
+LIBM_POINTS = 3000
+
+
+def libm_arguments(name: str) -> list[float]:
+    """Points in (-20, 20), or (0, 20) where a function needs that, spread by the golden ratio; equal everywhere."""
+    points = [40 * ((index * 0.6180339887498949) % 1.0) - 20 for index in range(1, LIBM_POINTS + 1)]
+    return [abs(point) for point in points] if name in LIBM_POSITIVE else points
+
+
+def describe_libm() -> dict[str, str]:
+    """Digests of what libm's functions answer (name: double, name + "f": float).
+
+    NumPy and PyTorch call libm for what they do not vectorise. Its results depend on its version and on whether it
+    chose FMA code for this CPU, so neither the version nor the CPU's name alone says whether they are equal.
+    """
+    library = load_libm()
+    kinds = (("", ctypes.c_double, "d"), ("f", ctypes.c_float, "f"))
+    return {name + suffix: libm_digest(getattr(library, name + suffix), name, kind, code)
+            for suffix, kind, code in kinds for name in LIBM_FUNCTIONS if hasattr(library, name + suffix)}
+
+
+def load_libm() -> Any:
+    """libm: by its name on Windows and with glibc; elsewhere it is part of what Python itself has loaded."""
+    try:
+        return ctypes.CDLL("ucrtbase" if platform.system() == "Windows" else "libm.so.6")
+    except OSError:
+        return ctypes.CDLL(None)
+
+
+def libm_digest(function: Any, name: str, kind: Any, code: str) -> str:
+    """16 hexadecimal digits over the bits of the function's results; of two arguments the second is 2.4."""
+    binary = name in ("pow", "atan2")
+    function.restype, function.argtypes = kind, [kind, kind] if binary else [kind]
+    results = [function(x, 2.4) if binary else function(x) for x in libm_arguments(name)]
+    return hashlib.sha256(struct.pack(f"<{len(results)}{code}", *results)).hexdigest()[:16]
+
+
+# --- packages.py -----------------------------------------------------------------------------------------------------
+# Installed packages: which build each is, and whether its files are as they were installed.
+
+LISTED_FILES = 10
+LISTED_MISSING = 500
 # Files that the installer writes for itself: they differ between pip and uv and say nothing about the package.
 INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 
@@ -348,14 +364,6 @@ def parse_record(text: str) -> list[RecordRow]:
             algorithm, _, value = (row[1] if len(row) > 1 else "").partition("=")
             rows.append(RecordRow(row[0].replace("\\", "/"), algorithm, value))
     return rows
-
-
-def optional_text(path: Path) -> str | None:
-    """A file's text, None where there is no such file; raises VerifyError where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape") if path.is_file() else None
-    except OSError as error:
-        raise VerifyError(f"{path} cannot be read ({error.strerror}): run as a user who may") from error
 
 
 def is_editable(path: Path) -> bool:
@@ -501,7 +509,8 @@ def cv2_providers(groups: dict[str, list[Distribution]]) -> dict:
     return {"count": len(names), "names": names}
 
 
-# --- what runs when Python starts -------------------------------------------------------------------------------------
+# --- startup.py ------------------------------------------------------------------------------------------------------
+# What runs whenever Python starts, and came with no package.
 
 def describe_startup(groups: dict[str, list[Distribution]]) -> dict[str, str]:
     """What runs in every process before the program does, and came with no distribution: {file: sha256}.
@@ -533,7 +542,8 @@ def startup_files() -> list[Path]:
     return sorted(hooks.union(path for path in modules if path.is_file()))
 
 
-# --- where modules come from -----------------------------------------------------------------------------------------
+# --- imports.py ------------------------------------------------------------------------------------------------------
+# Where modules come from: the search path, what is in the place of what, and code that came with no package.
 
 STANDARD, SITE, PROJECT, PROGRAM = "<standard library>", "<site-packages>", "<poseparity>", "<program>"
 CODE_SUFFIXES = tuple(sorted(importlib.machinery.all_suffixes(), key=len, reverse=True))  # ".py", ".pyc", ".so", ...
@@ -587,7 +597,7 @@ class Entry(NamedTuple):
 
 def search_path(root: Path) -> list[Entry]:
     """What is on sys.path and exists, once each; but for this script's folder, which is there for this script alone."""
-    kinds, script = kinds_of_folders(root), Path(__file__).resolve()
+    kinds, script = kinds_of_folders(root), script_file()
     alone = bool(sys.argv) and Path(sys.argv[0]).resolve() == script and Path(sys.path[0]).resolve() == script.parent
     paths = dict.fromkeys(Path(entry or ".").resolve() for entry in sys.path[1 if alone else 0:])
     return [Entry(path, kinds.get(path)) for path in paths if path.exists()]
@@ -756,7 +766,8 @@ def describe_unrecorded(groups: dict[str, list[Distribution]]) -> dict[str, list
     return found
 
 
-# --- byte code -------------------------------------------------------------------------------------------------------
+# --- bytecode.py -----------------------------------------------------------------------------------------------------
+# Byte code that Python runs in place of a source, and that is not the one of that source.
 
 UNCHECKED = 1  # the flags of byte code that Python runs without looking at its source; see PEP 552
 CHECKED = 3
@@ -843,73 +854,8 @@ def is_run(header: bytes, text: bytes, source: Path) -> bool:
     return header[8:] == b"".join(made_from)
 
 
-# --- variables and libraries -----------------------------------------------------------------------------------------
-
-# What the libraries read. No others are recorded: a snapshot is shown to others, and the rest may be secrets.
-VARIABLES = ("ATEN_*", "BLIS_*", "CUBLAS_*", "CUDA_*", "CUDNN_*", "DNNL_*", "DYLD_*", "GLIBC_TUNABLES", "GOMP_*",
-             "GOTO_*", "KMP_*", "LD_AUDIT", "LD_BIND_NOT", "LD_HWCAP_MASK", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_*",
-             "MKL_*", "MMCV_*", "MMENGINE_*", "NNPACK_*", "NPY_*", "NUMEXPR_*", "NUMPY_*", "NVIDIA_TF32_OVERRIDE",
-             "OMP_*", "ONEDNN_*", "OPENBLAS_*", "OPENCV_*", "PYTHON*", "PYTORCH_*", "SCIPY_*", "TBB_*", "TORCH*",
-             "VECLIB_*", "XNNPACK_*", "YOLO_*")
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|PRIVATE")
-PLAIN_VALUE = re.compile(r"(?!.*(://|@))[ -~]{0,200}")
-FOLDER_LISTS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
-
-
-def describe_variables(environ: dict[str, str], pins: Iterable[str]) -> dict[str, str]:
-    """The variables that libraries read, but for the pins, which are described by themselves.
-
-    Of folders in which libraries are looked for only those count that exist: cv2 names some that do not to every child.
-    """
-    chosen = {name: value for name, value in environ.items()
-              if any(fnmatchcase(name, pattern) for pattern in VARIABLES) and not SECRET.search(name)}
-    for name in set(FOLDER_LISTS).intersection(chosen):
-        folders = [entry for entry in chosen[name].split(os.pathsep) if entry and Path(entry).is_dir()]
-        chosen[name] = os.pathsep.join(folders)
-    return {name: shown_value(value) for name, value in sorted(chosen.items())
-            if name not in PROBES and name not in pins and (value or name not in FOLDER_LISTS)}
-
-
-def shown_value(value: str) -> str:
-    """A variable's value; of one that is long or may hold a password, as a URL may, a digest."""
-    digest = hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
-    return value if PLAIN_VALUE.fullmatch(value) else f"sha256 {digest[:12]}"
-
-
-def environment_at_start() -> dict[str, str]:
-    """The variables that this process was started with, where the system tells: libraries set some when they load."""
-    try:
-        pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
-    except OSError:
-        return dict(os.environ)
-    started = dict(os.fsdecode(pair).split("=", 1) for pair in pairs if b"=" in pair)
-    return started or dict(os.environ)
-
-
-# Where a system has its own libraries; their functions that compute are compared by their answers (libm).
-SYSTEM_LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec")
-PRELOADED = Path("/etc/ld.so.preload")
-
-
-def loaded_libraries() -> list[str]:
-    """The shared libraries of this process; none where the system does not tell."""
-    maps = Path("/proc/self/maps")
-    text = maps.read_text(encoding="utf-8", errors="surrogateescape") if maps.is_file() else ""
-    mapped = re.findall(r"^\S+ ..x. \S+ \S+ \d+ +(/.*)$", text, re.MULTILINE)
-    return sorted(set(mapped) - {str(Path(sys.executable).resolve())})
-
-
-def describe_libraries(loaded: Iterable[str], groups: dict[str, list[Distribution]], root: Path) -> dict[str, str]:
-    """Shared libraries that were loaded and came neither with a package, nor with Python, nor with the system."""
-    own = [Path(sys.base_prefix).resolve() / "lib", standard_library(), *map(Path, SYSTEM_LIBRARIES)]
-    recorded = recorded_files(groups)
-    foreign = [path for path in map(Path, loaded)
-               if str(path) not in recorded and not set(own).intersection(path.parents)]
-    preloaded = [PRELOADED] if (optional_text(PRELOADED) or "").strip() else []
-    return {described(path, root): readable_digest(path)[:12] for path in (*preloaded, *foreign) if path.is_file()}
-
-
-# --- pins ------------------------------------------------------------------------------------------------------------
+# --- probes.py -------------------------------------------------------------------------------------------------------
+# What the libraries say of each pin once they are loaded: whether it took effect.
 
 class Effect(NamedTuple):
     """What a pin did: `seen` is what the library says (None: it cannot be observed), `ok` whether that is as wanted."""
@@ -921,20 +867,6 @@ class Effect(NamedTuple):
 
 def unobservable(how: str) -> Effect:
     return Effect(None, True, how)
-
-
-def read_pins(path: Path) -> dict[str, str]:
-    """The pins of a numerics.env: NAME=VALUE a line, "#" starts a comment line. Raises VerifyError on anything else."""
-    pins: dict[str, str] = {}
-    for number, line in enumerate(read_text(Path(path), "the pins' file").splitlines(), 1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        name, equals, value = text.partition("=")
-        if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) or name in pins:
-            raise VerifyError(f"{path}, line {number}: found {text!r}, expected a new NAME=VALUE: correct it")
-        pins[name] = value
-    return pins
 
 
 def library(name: str, without: Iterable[str] = ()) -> Any:
@@ -1193,6 +1125,23 @@ PROBES: dict[str, Callable[[str, Iterable[str]], Effect]] = {
 }
 
 
+# --- pins.py ---------------------------------------------------------------------------------------------------------
+# The numerical pins: their file, and what became of each.
+
+def read_pins(path: Path) -> dict[str, str]:
+    """The pins of a numerics.env: NAME=VALUE a line, "#" starts a comment line. Raises VerifyError on anything else."""
+    pins: dict[str, str] = {}
+    for number, line in enumerate(read_text(Path(path), "the pins' file").splitlines(), 1):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        name, equals, value = text.partition("=")
+        if not equals or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", name) or name in pins:
+            raise VerifyError(f"{path}, line {number}: found {text!r}, expected a new NAME=VALUE: correct it")
+        pins[name] = value
+    return pins
+
+
 def probe_pins(pins: dict[str, str], environ: dict[str, str] | None = None, without: Iterable[str] = ()) -> list[dict]:
     """For each pin: the value wanted, the one set, and whether it took effect as the libraries of this process see it.
 
@@ -1225,7 +1174,94 @@ def pin_state(wanted: str, value: str | None, effect: Effect) -> str:
     return IN_EFFECT if effect.ok else f"no effect, {effect.seen}"
 
 
-# --- imported modules ------------------------------------------------------------------------------------------------
+def failed_pin(name: str, wanted: str, value: str | None, failure: str | None) -> dict:
+    return {"name": name, "wanted": wanted, "set": value, "effective": None, "observed": False, "ok": False,
+            "state": "not checked", "how": f"the check itself failed: {failure}"}
+
+
+def describe_pins(path: Path, pins: dict[str, str] | None, probed: list[dict], applied: bool) -> dict:
+    """The pins' file and what became of each pin; found is False where there is no such file."""
+    if pins is None:
+        return {"found": False, "sha256": None, "source": None, "by_name": {}}
+    return {"found": True, "sha256": readable_digest(path), "source": "applied" if applied else "environment",
+            "by_name": {item["name"]: {key: item[key] for key in item if key != "name"} for item in probed}}
+
+
+# --- variables.py ----------------------------------------------------------------------------------------------------
+# The environment variables that libraries read.
+
+# What the libraries read. No others are recorded: a snapshot is shown to others, and the rest may be secrets.
+VARIABLES = ("ATEN_*", "BLIS_*", "CUBLAS_*", "CUDA_*", "CUDNN_*", "DNNL_*", "DYLD_*", "GLIBC_TUNABLES", "GOMP_*",
+             "GOTO_*", "KMP_*", "LD_AUDIT", "LD_BIND_NOT", "LD_HWCAP_MASK", "LD_LIBRARY_PATH", "LD_PRELOAD", "MALLOC_*",
+             "MKL_*", "MMCV_*", "MMENGINE_*", "NNPACK_*", "NPY_*", "NUMEXPR_*", "NUMPY_*", "NVIDIA_TF32_OVERRIDE",
+             "OMP_*", "ONEDNN_*", "OPENBLAS_*", "OPENCV_*", "PYTHON*", "PYTORCH_*", "SCIPY_*", "TBB_*", "TORCH*",
+             "VECLIB_*", "XNNPACK_*", "YOLO_*")
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|PRIVATE")
+PLAIN_VALUE = re.compile(r"(?!.*(://|@))[ -~]{0,200}")
+FOLDER_LISTS = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH")
+
+
+def describe_variables(environ: dict[str, str], pins: Iterable[str]) -> dict[str, str]:
+    """The variables that libraries read, but for the pins, which are described by themselves.
+
+    Of folders in which libraries are looked for only those count that exist: cv2 names some that do not to every child.
+    """
+    chosen = {name: value for name, value in environ.items()
+              if any(fnmatchcase(name, pattern) for pattern in VARIABLES) and not SECRET.search(name)}
+    for name in set(FOLDER_LISTS).intersection(chosen):
+        folders = [entry for entry in chosen[name].split(os.pathsep) if entry and Path(entry).is_dir()]
+        chosen[name] = os.pathsep.join(folders)
+    return {name: shown_value(value) for name, value in sorted(chosen.items())
+            if name not in PROBES and name not in pins and (value or name not in FOLDER_LISTS)}
+
+
+def shown_value(value: str) -> str:
+    """A variable's value; of one that is long or may hold a password, as a URL may, a digest."""
+    digest = hashlib.sha256(value.encode("utf-8", "surrogateescape")).hexdigest()
+    return value if PLAIN_VALUE.fullmatch(value) else f"sha256 {digest[:12]}"
+
+
+def environment_at_start() -> dict[str, str]:
+    """The variables that this process was started with, where the system tells: libraries set some when they load."""
+    try:
+        pairs = Path("/proc/self/environ").read_bytes().split(b"\0")
+    except OSError:
+        return dict(os.environ)
+    started = dict(os.fsdecode(pair).split("=", 1) for pair in pairs if b"=" in pair)
+    return started or dict(os.environ)
+
+
+# --- shared_libraries.py ---------------------------------------------------------------------------------------------
+# Shared libraries that a process has loaded, and that came from nowhere known.
+
+# Where a system has its own libraries; their functions that compute are compared by their answers (libm).
+SYSTEM_LIBRARIES = ("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec")
+PRELOADED = Path("/etc/ld.so.preload")
+
+
+def loaded_libraries() -> list[str]:
+    """The shared libraries of this process; none where the system does not tell."""
+    maps = Path("/proc/self/maps")
+    text = maps.read_text(encoding="utf-8", errors="surrogateescape") if maps.is_file() else ""
+    mapped = re.findall(r"^\S+ ..x. \S+ \S+ \d+ +(/.*)$", text, re.MULTILINE)
+    return sorted(set(mapped) - {str(Path(sys.executable).resolve())})
+
+
+def describe_libraries(loaded: Iterable[str], groups: dict[str, list[Distribution]], root: Path) -> dict[str, str]:
+    """Shared libraries that were loaded and came neither with a package, nor with Python, nor with the system."""
+    own = [Path(sys.base_prefix).resolve() / "lib", standard_library(), *map(Path, SYSTEM_LIBRARIES)]
+    recorded = recorded_files(groups)
+    foreign = [path for path in map(Path, loaded)
+               if str(path) not in recorded and not set(own).intersection(path.parents)]
+    preloaded = [PRELOADED] if (optional_text(PRELOADED) or "").strip() else []
+    return {described(path, root): readable_digest(path)[:12] for path in (*preloaded, *foreign) if path.is_file()}
+
+
+# --- modules.py ------------------------------------------------------------------------------------------------------
+# What the libraries say of themselves once they are imported, and which package each came from.
+
+MODULES = ("numpy", "cv2", "scipy", "torch", "mmengine", "mmcv", "mmaction", "ultralytics")
+
 
 def describe_numpy(numpy: Any) -> dict:
     core = importlib.import_module(("numpy._core" if hasattr(numpy, "_core") else "numpy.core") + "._multiarray_umath")
@@ -1276,95 +1312,6 @@ def failed_module(error: str) -> dict:
     return {"imported": False, "error": error, "version": None, "file": None, "build": {}}
 
 
-def child_main() -> int:
-    """The child's side of probe_in_child(): a JSON request on stdin, one JSON answer a line on stdout.
-
-    Nothing is caught here: a module whose import raises or crashes ends the child, and the parent goes on without it.
-    """
-    sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() != Path(__file__).resolve().parent]
-    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
-    os.dup2(2, 1)  # what libraries print must not get among the answers
-    request, environ = json.load(sys.stdin), dict(os.environ)
-    for name in request["modules"]:
-        print(json.dumps({name: describe_module(name)}), file=answers, flush=True)
-    print(json.dumps({"libraries": loaded_libraries()}), file=answers, flush=True)
-    if "root" in request:
-        warnings.simplefilter("ignore")  # of sources that are compiled
-        bytecode = describe_bytecode(Path(request["root"]), [*request["loaded"], *loaded_sources()])
-        print(json.dumps({"bytecode": bytecode}), file=answers, flush=True)
-    print(json.dumps({"pins": probe_pins(request["pins"], environ, request["without"])}), file=answers, flush=True)
-    print(json.dumps({"fingerprint": take_fingerprint(request["without"])}), file=answers, flush=True)
-    return 0
-
-
-def loaded_sources() -> list[str]:
-    """The source files of the modules that this process has imported."""
-    specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
-    return sorted({spec.origin for spec in specs if spec and spec.cached and str(spec.origin).endswith(".py")})
-
-
-def run_child(request: dict, environ: dict[str, str]) -> tuple[list[dict], str | None]:
-    """The child's answers, and why it ended before it had given all (None: it gave all)."""
-    command = [sys.executable, str(Path(__file__).resolve()), CHILD_COMMAND]
-    try:
-        child = subprocess.run(command, input=json.dumps(request), env=environ, capture_output=True, encoding="utf-8",
-                               errors="replace", timeout=CHILD_SECONDS, check=False)
-    except subprocess.TimeoutExpired as error:
-        return parse_answers(error.stdout or ""), f"no answer within {CHILD_SECONDS} s"
-    answers = parse_answers(child.stdout)
-    if child.returncode == 0:
-        return answers, None
-    last = ([line for line in child.stderr.splitlines() if line.strip()] or ["no message"])[-1].strip()
-    return answers, f"ended by signal {-child.returncode}" if child.returncode < 0 else last
-
-
-def parse_answers(stdout: str | bytes) -> list[dict]:
-    """The child's lines; a sitecustomize or a .pth file may have printed others before it moved stdout away.
-
-    Of a child that was stopped, subprocess gives bytes whatever the encoding asked for, and maybe half a line.
-    """
-    text = stdout.decode("utf-8", "replace") if isinstance(stdout, bytes) else stdout
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
-
-
-class Probed(NamedTuple):
-    """What child processes found out: facts by module, by pin, take_fingerprint()'s, and what they loaded."""
-
-    modules: dict
-    pins: list
-    fingerprint: dict
-    libraries: list
-    bytecode: dict
-
-
-def probe_in_child(pins: dict[str, str], environ: dict[str, str], root: Path) -> Probed:
-    """Imports MODULES, probes the pins, looks at the byte code and takes the fingerprint.
-
-    A module that fails costs only itself.
-    """
-    modules: dict[str, dict] = {}
-    while True:
-        waiting = [name for name in MODULES if name not in modules]
-        failed = [name for name, facts in modules.items() if not facts["imported"]]
-        request = {"modules": waiting, "pins": pins, "without": failed, "root": str(root), "loaded": loaded_sources()}
-        answers, failure = run_child(request, environ)
-        found = {name: facts for answer in answers for name, facts in answer.items()}
-        modules.update({name: facts for name, facts in found.items() if name in MODULES})
-        broken = next((name for name in waiting if name not in modules), None)
-        if broken is None:
-            failed_pins = [failed_pin(name, pins[name], environ.get(name), failure) for name in pins]
-            ended = {"skipped": f"the process that takes it failed: {failure}"}
-            unknown = {"all of it": f"not looked at: {failure}"}
-            return Probed(modules, found.get("pins", failed_pins), found.get("fingerprint", ended),
-                          found.get("libraries", []), found.get("bytecode", unknown))
-        modules[broken] = failed_module(failure)
-
-
-def failed_pin(name: str, wanted: str, value: str | None, failure: str | None) -> dict:
-    return {"name": name, "wanted": wanted, "set": value, "effective": None, "observed": False, "ok": False,
-            "state": "not checked", "how": f"the check itself failed: {failure}"}
-
-
 def add_origin(modules: dict[str, dict], groups: dict[str, list[Distribution]]) -> dict[str, dict]:
     """Adds which distribution installed each module's file (from_package: one did); the path is then relative to it."""
     wanted = {Path(facts["file"]).resolve(): name for name, facts in modules.items() if facts["file"]}
@@ -1379,16 +1326,12 @@ def add_origin(modules: dict[str, dict], groups: dict[str, list[Distribution]]) 
                    "file": origin[name][1] if name in origin else facts["file"]} for name, facts in modules.items()}
 
 
-# --- fingerprint -----------------------------------------------------------------------------------------------------
-
-# Neither versions nor the processor's name tell what code runs; its answers do. The operations are those that the
-# stages call, with their channels and fewer pixels, and none of SciPy's: no stage calls it. Inputs are hashes of
-# integers, because generators change between releases, and clips are carried, because encoders differ, too.
-FINGERPRINT_FORMAT = 1
-FAILURES = (ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
-            ValueError)
+# --- clips.py --------------------------------------------------------------------------------------------------------
+# The two clips that the fingerprint decodes, in base64.
+#
 # 64x48: five frames of H.264 (CABAC, B-frames, deblocking) and four of MPEG-4 part 2, in Matroska: a container that the
 # stage `decode` reads, whose restriction of formats a child process inherits.
+
 CLIPS = {
     "h264": (
         "GkXfo6NChoEBQveBAULygQRC84EIQoKIbWF0cm9za2FCh4EEQoWBAhhTgGcBAAAAAAAEkRFNm3TAv4TEydAwTbuLU6uEFUmpZlOsgaFNu4tT"
@@ -1425,6 +1368,17 @@ CLIPS = {
         "54N4fqlH4AQrMDxc6NQWglO+++6eCoFYWxzgYSarHyjvSTHCpyDg68pUqDr41TVBmGXi808cU7trl7+EZboOsruPs4EAt4r3gQHxggGV8IEJ"
     ),
 }
+
+
+# --- fingerprint.py --------------------------------------------------------------------------------------------------
+# The numerical fingerprint: digests of what NumPy, OpenCV and PyTorch answer on this machine.
+
+# Neither versions nor the processor's name tell what code runs; its answers do. The operations are those that the
+# stages call, with their channels and fewer pixels, and none of SciPy's: no stage calls it. Inputs are hashes of
+# integers, because generators change between releases, and clips are carried, because encoders differ, too.
+FINGERPRINT_FORMAT = 1
+FAILURES = (ArithmeticError, AttributeError, ImportError, LookupError, MemoryError, OSError, RuntimeError, TypeError,
+            ValueError)
 # Name: kind of the input, its shape, width and height of the result, interpolation.
 RESIZES = {
     "cubic.up.uint8": ("pixels", (92, 61, 3), (122, 184), "INTER_CUBIC"),
@@ -1627,11 +1581,103 @@ def add_libraries(fingerprint: dict, modules: dict[str, dict]) -> dict:
     return {**fingerprint, "operations": operations} if operations else fingerprint
 
 
-# --- the project's own files -----------------------------------------------------------------------------------------
+# --- child.py --------------------------------------------------------------------------------------------------------
+# The child process that imports the libraries: one that crashes ends the child, and the snapshot goes on.
+
+CHILD_COMMAND = "probe-in-child"
+CHILD_SECONDS = 300
+
+
+def child_main() -> int:
+    """The child's side of probe_in_child(): a JSON request on stdin, one JSON answer a line on stdout.
+
+    Nothing is caught here: a module whose import raises or crashes ends the child, and the parent goes on without it.
+    """
+    sys.path[:] = [entry for entry in sys.path if entry and Path(entry).resolve() != script_file().parent]
+    answers = os.fdopen(os.dup(1), "w", encoding="ascii")
+    os.dup2(2, 1)  # what libraries print must not get among the answers
+    request, environ = json.load(sys.stdin), dict(os.environ)
+    for name in request["modules"]:
+        print(json.dumps({name: describe_module(name)}), file=answers, flush=True)
+    print(json.dumps({"libraries": loaded_libraries()}), file=answers, flush=True)
+    if "root" in request:
+        warnings.simplefilter("ignore")  # of sources that are compiled
+        bytecode = describe_bytecode(Path(request["root"]), [*request["loaded"], *loaded_sources()])
+        print(json.dumps({"bytecode": bytecode}), file=answers, flush=True)
+    print(json.dumps({"pins": probe_pins(request["pins"], environ, request["without"])}), file=answers, flush=True)
+    print(json.dumps({"fingerprint": take_fingerprint(request["without"])}), file=answers, flush=True)
+    return 0
+
+
+def loaded_sources() -> list[str]:
+    """The source files of the modules that this process has imported."""
+    specs = (getattr(module, "__spec__", None) for module in list(sys.modules.values()))
+    return sorted({spec.origin for spec in specs if spec and spec.cached and str(spec.origin).endswith(".py")})
+
+
+def run_child(request: dict, environ: dict[str, str]) -> tuple[list[dict], str | None]:
+    """The child's answers, and why it ended before it had given all (None: it gave all)."""
+    command = [sys.executable, str(script_file()), CHILD_COMMAND]
+    try:
+        child = subprocess.run(command, input=json.dumps(request), env=environ, capture_output=True, encoding="utf-8",
+                               errors="replace", timeout=CHILD_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        return parse_answers(error.stdout or ""), f"no answer within {CHILD_SECONDS} s"
+    answers = parse_answers(child.stdout)
+    if child.returncode == 0:
+        return answers, None
+    last = ([line for line in child.stderr.splitlines() if line.strip()] or ["no message"])[-1].strip()
+    return answers, f"ended by signal {-child.returncode}" if child.returncode < 0 else last
+
+
+def parse_answers(stdout: str | bytes) -> list[dict]:
+    """The child's lines; a sitecustomize or a .pth file may have printed others before it moved stdout away.
+
+    Of a child that was stopped, subprocess gives bytes whatever the encoding asked for, and maybe half a line.
+    """
+    text = stdout.decode("utf-8", "replace") if isinstance(stdout, bytes) else stdout
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+
+
+class Probed(NamedTuple):
+    """What child processes found out: facts by module, by pin, take_fingerprint()'s, and what they loaded."""
+
+    modules: dict
+    pins: list
+    fingerprint: dict
+    libraries: list
+    bytecode: dict
+
+
+def probe_in_child(pins: dict[str, str], environ: dict[str, str], root: Path) -> Probed:
+    """Imports MODULES, probes the pins, looks at the byte code and takes the fingerprint.
+
+    A module that fails costs only itself.
+    """
+    modules: dict[str, dict] = {}
+    while True:
+        waiting = [name for name in MODULES if name not in modules]
+        failed = [name for name, facts in modules.items() if not facts["imported"]]
+        request = {"modules": waiting, "pins": pins, "without": failed, "root": str(root), "loaded": loaded_sources()}
+        answers, failure = run_child(request, environ)
+        found = {name: facts for answer in answers for name, facts in answer.items()}
+        modules.update({name: facts for name, facts in found.items() if name in MODULES})
+        broken = next((name for name in waiting if name not in modules), None)
+        if broken is None:
+            failed_pins = [failed_pin(name, pins[name], environ.get(name), failure) for name in pins]
+            ended = {"skipped": f"the process that takes it failed: {failure}"}
+            unknown = {"all of it": f"not looked at: {failure}"}
+            return Probed(modules, found.get("pins", failed_pins), found.get("fingerprint", ended),
+                          found.get("libraries", []), found.get("bytecode", unknown))
+        modules[broken] = failed_module(failure)
+
+
+# --- project.py ------------------------------------------------------------------------------------------------------
+# The project's own files: the bundle, the service's code, the locks.
 
 def default_root() -> Path:
     """The checkout, or /opt/poseparity in an image: the folder that holds scripts/."""
-    return Path(__file__).resolve().parent.parent
+    return script_file().parent.parent
 
 
 def describe_bundle(folder: Path | None) -> dict | None:
@@ -1664,15 +1710,11 @@ def describe_locks(root: Path) -> dict[str, str]:
     return hash_tree(root, (root / "lockfiles").glob("*.lock"))["files"]
 
 
-def describe_pins(path: Path, pins: dict[str, str] | None, probed: list[dict], applied: bool) -> dict:
-    """The pins' file and what became of each pin; found is False where there is no such file."""
-    if pins is None:
-        return {"found": False, "sha256": None, "source": None, "by_name": {}}
-    return {"found": True, "sha256": readable_digest(path), "source": "applied" if applied else "environment",
-            "by_name": {item["name"]: {key: item[key] for key in item if key != "name"} for item in probed}}
+# --- snapshot.py -----------------------------------------------------------------------------------------------------
+# Taking a snapshot, and its file.
 
+KIND = "poseparity-environment"
 
-# --- snapshot --------------------------------------------------------------------------------------------------------
 
 def take_snapshot(root: Path | None = None, *, pins_file: Path | None = None, bundle: Path | None = None,
                   integrity: bool = True, apply_pins: bool = False) -> dict:
@@ -1758,7 +1800,75 @@ def write_snapshot(snapshot: dict, output: Path | None) -> None:
         raise VerifyError(f"{output} cannot be written ({error.strerror}): name a file in a writable folder") from error
 
 
-# --- policy ----------------------------------------------------------------------------------------------------------
+# --- toml.py ---------------------------------------------------------------------------------------------------------
+# TOML for Python < 3.11: comments, [[tables]], and keys with strings, integers, booleans or arrays of those.
+
+TOML_HEADER = re.compile(r"\[\[([A-Za-z0-9_-]+)\]\]\s*(?:#.*)?")
+TOML_PAIR = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)", re.DOTALL)
+TOML_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\nt]|\\u[0-9A-Fa-f]{4})*"'
+TOML_TOKEN = re.compile(r"[ \t\r\n]*(?:(?P<comment>#[^\n]*)|(?P<mark>[\[\],])|(?P<literal>'[^'\n]*')"
+                        rf"|(?P<string>{TOML_STRING})|(?P<word>(?:true|false|-?(?:0|[1-9]\d*))(?=[ \t\r\n,\]#]|$)))")
+
+
+def read_simple_toml(text: str) -> dict:
+    """The part of TOML that parity.toml uses; raises ValueError, with the line, on all else."""
+    document: dict = {}
+    table, lines, number = document, text.split("\n"), 0  # splitlines() knows more ends of line than TOML
+    while number < len(lines):
+        line, number = lines[number].strip(), number + 1
+        if not line or line.startswith("#"):
+            continue
+        header, pair = TOML_HEADER.fullmatch(line), TOML_PAIR.fullmatch(line)
+        if header:
+            table = {}
+            document.setdefault(header.group(1), []).append(table)
+            continue
+        if not pair or pair.group(1) in table:
+            raise ValueError(f"line {number}: found {line!r}, expected a new `key = value` or [[table]]")
+        key, value = pair.groups()
+        while not is_complete(value) and number < len(lines):
+            value, number = value + "\n" + lines[number], number + 1
+        table[key] = parse_toml_value(value, number)
+    return document
+
+
+def toml_tokens(text: str) -> list[tuple[str, str]]:
+    """(kind, text) of each token, comments left out; what cannot be read is one token of kind "wrong"."""
+    tokens, position, text = [], 0, text.rstrip(" \t\r\n")
+    while position < len(text):
+        found = TOML_TOKEN.match(text, position)
+        if not found:
+            return [*tokens, ("wrong", text[position:].strip())]
+        tokens.append((found.lastgroup, found.group(found.lastgroup)))
+        position = found.end()
+    return [token for token in tokens if token[0] != "comment"]
+
+
+def is_complete(text: str) -> bool:
+    """Whether a value ends here: all its brackets are closed."""
+    marks = [token for kind, token in toml_tokens(text) if kind == "mark"]
+    return marks.count("[") == marks.count("]")
+
+
+def parse_toml_value(text: str, number: int) -> Any:
+    """A scalar or an array of scalars; raises ValueError naming the line."""
+    tokens = toml_tokens(text)
+    kinds = "".join({"mark": token, "wrong": "?"}.get(kind, "v") for kind, token in tokens)
+    values = [toml_scalar(kind, token) for kind, token in tokens if kind not in ("mark", "wrong")]
+    if kinds == "v":
+        return values[0]
+    if re.fullmatch(r"\[(v(,v)*,?)?\]", kinds):
+        return values
+    raise ValueError(f"line {number}: found {text.strip()!r}, expected a string, integer, boolean or array of those")
+
+
+def toml_scalar(kind: str, token: str) -> Any:
+    """The value of a token; the escapes allowed in strings are those that JSON has too."""
+    return token[1:-1] if kind == "literal" else json.loads(token)
+
+
+# --- policy.py -------------------------------------------------------------------------------------------------------
+# parity.toml: the rules by which differences are judged.
 
 MUST_EQUAL, MUST_BE = "must-equal", "must-be"
 VERDICTS = {MUST_EQUAL: "error", MUST_BE: "error", "tolerance": "tolerance", "may-differ": "allowed",
@@ -1852,72 +1962,8 @@ def matches(pattern: tuple, path: tuple) -> bool:
     return len(pattern) == len(path) and all(fnmatchcase(path[i], pattern[i]) for i in range(len(path)))
 
 
-# TOML for Python < 3.11: comments, [[tables]], and keys with strings, integers, booleans or arrays of those.
-TOML_HEADER = re.compile(r"\[\[([A-Za-z0-9_-]+)\]\]\s*(?:#.*)?")
-TOML_PAIR = re.compile(r"([A-Za-z0-9_-]+)\s*=\s*(.*)", re.DOTALL)
-TOML_STRING = r'"(?:[^"\\\x00-\x1f]|\\["\\nt]|\\u[0-9A-Fa-f]{4})*"'
-TOML_TOKEN = re.compile(r"[ \t\r\n]*(?:(?P<comment>#[^\n]*)|(?P<mark>[\[\],])|(?P<literal>'[^'\n]*')"
-                        rf"|(?P<string>{TOML_STRING})|(?P<word>(?:true|false|-?(?:0|[1-9]\d*))(?=[ \t\r\n,\]#]|$)))")
-
-
-def read_simple_toml(text: str) -> dict:
-    """The part of TOML that parity.toml uses; raises ValueError, with the line, on all else."""
-    document: dict = {}
-    table, lines, number = document, text.split("\n"), 0  # splitlines() knows more ends of line than TOML
-    while number < len(lines):
-        line, number = lines[number].strip(), number + 1
-        if not line or line.startswith("#"):
-            continue
-        header, pair = TOML_HEADER.fullmatch(line), TOML_PAIR.fullmatch(line)
-        if header:
-            table = {}
-            document.setdefault(header.group(1), []).append(table)
-            continue
-        if not pair or pair.group(1) in table:
-            raise ValueError(f"line {number}: found {line!r}, expected a new `key = value` or [[table]]")
-        key, value = pair.groups()
-        while not is_complete(value) and number < len(lines):
-            value, number = value + "\n" + lines[number], number + 1
-        table[key] = parse_toml_value(value, number)
-    return document
-
-
-def toml_tokens(text: str) -> list[tuple[str, str]]:
-    """(kind, text) of each token, comments left out; what cannot be read is one token of kind "wrong"."""
-    tokens, position, text = [], 0, text.rstrip(" \t\r\n")
-    while position < len(text):
-        found = TOML_TOKEN.match(text, position)
-        if not found:
-            return [*tokens, ("wrong", text[position:].strip())]
-        tokens.append((found.lastgroup, found.group(found.lastgroup)))
-        position = found.end()
-    return [token for token in tokens if token[0] != "comment"]
-
-
-def is_complete(text: str) -> bool:
-    """Whether a value ends here: all its brackets are closed."""
-    marks = [token for kind, token in toml_tokens(text) if kind == "mark"]
-    return marks.count("[") == marks.count("]")
-
-
-def parse_toml_value(text: str, number: int) -> Any:
-    """A scalar or an array of scalars; raises ValueError naming the line."""
-    tokens = toml_tokens(text)
-    kinds = "".join({"mark": token, "wrong": "?"}.get(kind, "v") for kind, token in tokens)
-    values = [toml_scalar(kind, token) for kind, token in tokens if kind not in ("mark", "wrong")]
-    if kinds == "v":
-        return values[0]
-    if re.fullmatch(r"\[(v(,v)*,?)?\]", kinds):
-        return values
-    raise ValueError(f"line {number}: found {text.strip()!r}, expected a string, integer, boolean or array of those")
-
-
-def toml_scalar(kind: str, token: str) -> Any:
-    """The value of a token; the escapes allowed in strings are those that JSON has too."""
-    return token[1:-1] if kind == "literal" else json.loads(token)
-
-
-# --- comparison ------------------------------------------------------------------------------------------------------
+# --- compare.py ------------------------------------------------------------------------------------------------------
+# Comparing two snapshots by the rules of a policy.
 
 class Absent:
     """Stands for a fact that one side does not have."""
@@ -1927,6 +1973,7 @@ class Absent:
 
 
 ABSENT = Absent()
+CELL_WIDTH = 36
 
 
 def pairs(reference: Any, current: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any, Any]]:
@@ -2049,10 +2096,20 @@ def overall(findings: Iterable[dict]) -> str:
     return "mismatch" if "error" in verdicts else "tolerance" if "tolerance" in verdicts else "match"
 
 
-# --- report ----------------------------------------------------------------------------------------------------------
+def show(value: Any) -> str:
+    """A value as a cell: text as it is, lists with commas, long ones cut in the middle."""
+    if isinstance(value, dict):
+        value = str(value["version"]) if "version" in value else f"{len(value)} facts"
+    if isinstance(value, list):
+        value = ", ".join(map(str, value)) or "none"
+    text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
+    return text if len(text) <= CELL_WIDTH else text[:CELL_WIDTH - 9] + ".." + text[-7:]
+
+
+# --- report.py -------------------------------------------------------------------------------------------------------
+# The findings of a comparison, as a document and as a table.
 
 COLUMNS = ("fact", "local", "server", "verdict", "what it does to results")
-CELL_WIDTH = 36
 OPERATIONS_PATH = "fingerprint.operations."
 SUMMARIES = {
     "match": "match: the server's environment is the local one in all that changes results",
@@ -2065,16 +2122,6 @@ def report(findings: list[dict]) -> dict:
     """The document that --json prints."""
     counts = {verdict: sum(item["verdict"] == verdict for item in findings) for verdict in ORDER}
     return {"format": FORMAT, "verdict": overall(findings), "counts": counts, "findings": findings}
-
-
-def show(value: Any) -> str:
-    """A value as a cell: text as it is, lists with commas, long ones cut in the middle."""
-    if isinstance(value, dict):
-        value = str(value["version"]) if "version" in value else f"{len(value)} facts"
-    if isinstance(value, list):
-        value = ", ".join(map(str, value)) or "none"
-    text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
-    return text if len(text) <= CELL_WIDTH else text[:CELL_WIDTH - 9] + ".." + text[-7:]
 
 
 def show_lists(reference: list, current: list) -> list[str]:
@@ -2142,7 +2189,7 @@ def render(findings: list[dict], everything: bool, width: int | None) -> str:
     return render_table(shown, width) + "\n\n" + summary if shown else summary
 
 
-# --- command line ----------------------------------------------------------------------------------------------------
+# --- __main__.py -----------------------------------------------------------------------------------------------------
 
 class Parser(argparse.ArgumentParser):
     """argparse with errors in one line, as all errors of this program are."""

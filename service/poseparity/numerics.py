@@ -14,7 +14,10 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
-from .environment import verify_env
+from .environment.files import VerifyError
+from .environment.machine import describe_cpu
+from .environment.pins import probe_pins
+from .environment.pins import read_pins as parse_pins
 from .errors import PinError, ProcessorError
 from .settings import ROOT
 
@@ -36,10 +39,9 @@ def read_pins(path: Path = PINS_FILE) -> dict[str, str]:
     Raises:
         PinError: the file is missing, or a line is not NAME=VALUE.
     """
-    script = verify_env()
     try:
-        return script.read_pins(path)
-    except script.VerifyError as error:
+        return parse_pins(path)
+    except VerifyError as error:
         raise PinError(str(error), fix="restore the file from the release: it lists the numerical pins") from error
 
 
@@ -51,7 +53,7 @@ def require_processor() -> None:
     Raises:
         ProcessorError: it has no AVX2 or no FMA.
     """
-    cpu = verify_env().describe_cpu()
+    cpu = describe_cpu()
     missing = [name for name in REQUIRED_FEATURES if cpu["features"].get(name) is False]
     if missing:
         names = " and ".join(name.upper() for name in missing)
@@ -131,7 +133,7 @@ def enforce() -> list[dict]:
         PinError: names the first pin that did not take effect.
     """
     require_processor()
-    pins = verify_env().probe_pins(read_pins())
+    pins = probe_pins(read_pins())
     for pin in pins:
         if not pin["ok"]:
             raise PinError(

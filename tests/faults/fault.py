@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from poseparity.environment import verify_env
+from poseparity.environment.machine import describe_cpu
 
 
 @dataclass(frozen=True)
@@ -74,4 +74,4 @@ class ProcessFault(Fault):
 def can_exist(fault: Fault) -> bool:
     """Whether this processor has what the fault switches on."""
     needs = fault.needs if isinstance(fault, ProcessFault) else None
-    return needs is None or bool(verify_env().describe_cpu()["features"].get(needs))
+    return needs is None or bool(describe_cpu()["features"].get(needs))

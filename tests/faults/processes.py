@@ -10,7 +10,7 @@ from pathlib import Path
 
 from images.builder.locks import ROOT, Pin, lock_path, read_lock, sha256
 from images.builder.wheels import fetch
-from poseparity.environment import verify_env
+from poseparity.environment.variables import describe_variables
 from poseparity.numerics import read_pins
 
 from .fault import ProcessFault
@@ -36,7 +36,7 @@ def record(clip: Path, trace: Path, fault: ProcessFault | None = None) -> None:
 
 def _pinned() -> dict[str, str]:
     """The pins, and of this process's environment what no library reads: ultralytics sets such variables in it."""
-    read_by_libraries = verify_env().describe_variables(dict(os.environ), ())
+    read_by_libraries = describe_variables(dict(os.environ), ())
     return {**{name: value for name, value in os.environ.items() if name not in read_by_libraries}, **read_pins()}
 
 

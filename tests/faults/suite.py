@@ -13,7 +13,7 @@ from pathlib import Path
 import cv2
 
 from poseparity import skeleton_csv
-from poseparity.environment import verify_env
+from poseparity.environment.project import describe_bundle
 from poseparity.observe import Observe
 from poseparity.parity.result import Cause, Comparison
 from poseparity.parity.trace_file import TraceFile, load_trace
@@ -154,7 +154,7 @@ class Suite:
         self, pipeline: Pipeline, source: Path, kind: str, run: Callable[[Observe], PipelineResult]
     ) -> TraceFile:
         path = self.new_folder("trace") / "trace.json"
-        bundle = verify_env().describe_bundle(pipeline.bundle.folder)
+        bundle = describe_bundle(pipeline.bundle.folder)
         environment = {**self.local.trace.environment, "bundle": bundle}
         with ArrayFile(path.with_suffix(".npz")) as arrays:
             tracer = Tracer(arrays)

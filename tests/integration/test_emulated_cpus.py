@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from poseparity.environment import SCRIPT, verify_env
+from poseparity.environment.child import CHILD_COMMAND
+from poseparity.environment.files import script_file
+from poseparity.environment.machine import describe_cpu
 from poseparity.numerics import read_pins
 from tests.conftest import ROOT
 
@@ -44,7 +46,7 @@ def pinned(**changes: str) -> dict[str, str]:
 def operations(*emulator: str, environ: dict[str, str] | None = None) -> dict[str, str]:
     """The digest of each operation, as a process on this or on an emulated processor computes it."""
     request = {"modules": [], "pins": {}, "without": []}
-    command = ["nice", *emulator, sys.executable, SCRIPT, verify_env().CHILD_COMMAND]
+    command = ["nice", *emulator, sys.executable, script_file(), CHILD_COMMAND]
     done = subprocess.run(command, input=json.dumps(request), env=environ or pinned(), capture_output=True, text=True,
                           timeout=300, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -87,7 +89,7 @@ def test_the_command_line_refuses_a_processor_by_name_with_the_reason(qemu, cpu,
                           text=True, timeout=300, check=False)  # fmt: skip
     assert done.returncode == 2, done.stderr
     *_, refusal, fix = done.stderr.splitlines()
-    assert refusal.startswith(f"poseparity: the processor ({verify_env().describe_cpu()['model']}) lacks {missing}: ")
+    assert refusal.startswith(f"poseparity: the processor ({describe_cpu()['model']}) lacks {missing}: ")
     assert fix.startswith("  fix: use a processor from Intel's Haswell")
 
 

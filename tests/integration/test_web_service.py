@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import requests
 
-from poseparity.environment import verify_env
+from poseparity.environment.fingerprint import take_fingerprint
+from poseparity.environment.snapshot import check_snapshot, load_snapshot
 from poseparity.numerics import read_pins
 from poseparity.trace.tracer import Source, Tracer
 from poseparity.web import schemas
@@ -73,7 +74,7 @@ def test_a_trace_comes_on_request_with_the_librarys_digests(server, demo_result,
     expected = tracer.finish(pipeline, result, Source("a.csv", "csv", 0, "0" * 64), {})
     assert [stage.digest for stage in trace.stages] == [stage.digest for stage in expected.stages]
     assert [stage.parameters for stage in trace.stages] == [stage.parameters for stage in expected.stages]
-    assert verify_env().check_snapshot(trace.environment, "the trace")
+    assert check_snapshot(trace.environment, "the trace")
 
 
 def test_names_do_not_decide(server, demo_clip, answer):
@@ -186,10 +187,10 @@ def test_the_environment_is_a_snapshot_that_compare_reads(server, demo_bundle, t
     assert all(pin.ok for pin in found.service.pins)
     path = tmp_path / "server.json"
     path.write_bytes(response.content)
-    snapshot = verify_env().load_snapshot(path)
+    snapshot = load_snapshot(path)
     assert snapshot["packages"]["numpy"]["version"] == np.__version__
     # What the service's own modules set for themselves must not reach the operations.
-    alone = verify_env().take_fingerprint()["operations"]
+    alone = take_fingerprint()["operations"]
     assert {name: facts["sha256"] for name, facts in snapshot["fingerprint"]["operations"].items()} == {
         name: facts["sha256"] for name, facts in alone.items()
     }

@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ...environment import verify_env
+from ...environment.compare import compare_snapshots
+from ...environment.files import VerifyError
+from ...environment.policy import load_policy
+from ...environment.snapshot import check_snapshot
 from ...errors import TraceError
 from ...settings import ROOT
 from ..result import Cause
@@ -104,13 +107,12 @@ def findings_of(a: TraceFile, b: TraceFile) -> list[dict] | None:
     Raises:
         TraceError: an environment is not of verify_env.py's form.
     """
-    script = verify_env()
     if a.trace.environment is None or b.trace.environment is None:
         return None
     try:
-        sides = [script.check_snapshot(side.trace.environment, f"{side.name}: environment") for side in (a, b)]
-        return script.compare_snapshots(*sides, script.load_policy(POLICY))
-    except script.VerifyError as error:
+        sides = [check_snapshot(side.trace.environment, f"{side.name}: environment") for side in (a, b)]
+        return compare_snapshots(*sides, load_policy(POLICY))
+    except VerifyError as error:
         raise TraceError(str(error), fix="record both traces with the same release") from error
     except (AttributeError, KeyError, TypeError) as error:
         raise TraceError(
