@@ -69,7 +69,7 @@ def test_the_readme_is_read_in_two_minutes():
 @pytest.mark.parametrize(
     "heading, name",
     [
-        ("The trace's format, \"poseparity-trace/1\"", "the-traces-format-poseparity-trace1"),
+        ('The trace\'s format, "poseparity-trace/1"', "the-traces-format-poseparity-trace1"),
         ("Moving to /v1/predictions", "moving-to-v1predictions"),
         ("What is in `front` of it", "what-is-in-front-of-it"),
         ("빠른 시작", "빠른-시작"),

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from tests.conftest import ROOT
+
 from .fault import Fault
 from .suite import FAULTS
 from .table import BEGIN, END, HEADER, PAGE, UNHARMED, markdown, write
@@ -34,6 +36,14 @@ def test_every_fault_has_its_row(rows):
 def test_a_row_names_stage_and_cause(rows, fault: Fault):
     (row,) = [row for row in rows if row["fault"] == fault.name]
     assert (row["stage"], row["code"]) == (fault.stage or UNHARMED, fault.cause)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/faults.md", "docs/quickstart.ko.md"])
+def test_a_page_counts_them_rightly(page):
+    counted = re.findall(
+        r"(?:\[|all )(\d+) (?:faults|are refused)|(\d+)가지 결함", (ROOT / page).read_text(encoding="utf-8")
+    )
+    assert [int(a or b) for a, b in counted] == [len(FAULTS)]
 
 
 def test_the_table_holds_no_checksum():
