@@ -1,15 +1,22 @@
-"""The results as tables: for the terminal, and for README in Markdown."""
+"""The results as tables: for the terminal, and in Markdown for docs/faults.md."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
+from images.builder.locks import ROOT
 from poseparity.parity.trace_report import amount_of
 
 from .suite import Outcome
 
 HEADER = ("fault", "first stage that differs", "largest difference there", "cause named")
 UNHARMED = "none: equal bits"
+PAGE = ROOT / "docs/faults.md"
+BEGIN, END = "<!-- faults: written by scripts/bench faults -->\n", "<!-- end of faults -->\n"
+# As compare shows a checksum. The page leaves them out: those of code change with every edit, and tell nothing.
+_CHECKSUM = re.compile(r"\b[0-9a-f]{12}\b")
 
 
 def row(outcome: Outcome) -> tuple[str, str, str, str]:
@@ -29,11 +36,26 @@ def _largest(outcome: Outcome) -> str:
     return amount_of(value)
 
 
-def markdown(outcomes: Iterable[Outcome]) -> str:
-    lines = [HEADER, *map(row, outcomes)]
-    cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
+def markdown(rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows of `row` as a table of the page, without checksums."""
+    cells = [[_CHECKSUM.sub("…", cell).replace("|", "\\|") for cell in line] for line in [HEADER, *rows]]
     cells.insert(1, ["---"] * len(HEADER))
-    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells) + "\n"
+
+
+def write(table: str, page: Path = PAGE) -> None:
+    """Put the table between the page's two markers; the rest of the page stays.
+
+    Raises:
+        ValueError: a marker is missing, or there more than once.
+    """
+    text = page.read_text(encoding="utf-8")
+    for marker in (BEGIN, END):
+        if text.count(marker) != 1:
+            raise ValueError(f"{page} has {marker.strip()!r} {text.count(marker)} times, expected once")
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
 
 
 def plain(outcomes: Iterable[Outcome], width: int) -> list[str]:
