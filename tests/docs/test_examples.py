@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from poseparity import startup
-from poseparity.environment import snapshots, verify_env
+from poseparity.environment import snapshots
+from poseparity.environment.project import describe_bundle
 from poseparity.settings import Settings
 from tests.conftest import DEMO_BUNDLE
 from tests.integration.web_server import Server
@@ -57,7 +58,7 @@ def reader(pipeline, demo_result, tmp_path_factory) -> Iterator[Reader]:
 
     def described(bundle: Path) -> dict:
         # The service runs in this environment and has described it already; once more would take as long as a page.
-        return {**server.get("/v1/environment").json(), "bundle": verify_env().describe_bundle(bundle)}
+        return {**server.get("/v1/environment").json(), "bundle": describe_bundle(bundle)}
 
     folder = tmp_path_factory.mktemp("reader")
     (folder / "service").mkdir()

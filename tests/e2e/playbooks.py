@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from poseparity.environment import verify_env
+from poseparity.environment.variables import describe_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 ANSIBLE = ROOT / "ansible"
@@ -53,7 +53,7 @@ def environment() -> dict[str, str]:
 
     Left out is what libraries read: ultralytics sets some of it in the process of the tests, and no image has it.
     """
-    read_by_libraries = verify_env().describe_variables(dict(os.environ), ())
+    read_by_libraries = describe_variables(dict(os.environ), ())
     return {
         **{name: value for name, value in os.environ.items() if name not in read_by_libraries},
         "LC_ALL": "C.UTF-8",

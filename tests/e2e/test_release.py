@@ -31,6 +31,13 @@ def skeleton() -> Path:
     return DEMO_BUNDLE / "gaps.csv"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_it_was(deployment) -> Iterator[None]:
+    """Others find the deployment as scripts/deploy made it."""
+    yield
+    assert playbook("deploy", *OWN, *QUICK).status == 0
+
+
 def with_settings(**settings) -> tuple[str, ...]:
     return *OWN, *QUICK, "-e", json.dumps({"poseparity_settings": settings})
 
@@ -130,12 +137,7 @@ def killed_at(task: str, *options: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "task",
-    [
-        "service : Ensure the new version runs beside",
-        "service : Ensure the new version gets the requests",
-        "service : Ensure the version before is gone",
-    ],
+    "task", ["service : Ensure the new version gets the requests", "service : Ensure the version before is gone"]
 )
 def test_a_killed_deployment_costs_no_request_and_the_next_one_gets_through(task, deployment, engine, skeleton):
     options = with_settings(max_frames=6000 + len(task))
@@ -144,7 +146,6 @@ def test_a_killed_deployment_costs_no_request_and_the_next_one_gets_through(task
         result = playbook("deploy", *options)
     assert result.status == 0, result.output
     assert f"POSEPARITY_MAX_FRAMES={6000 + len(task)}" in live(engine).attrs["Config"]["Env"]
-    assert playbook("deploy", *options).changed == 0
 
 
 def test_two_deployments_at_once_do_not_mix(deployment, engine):

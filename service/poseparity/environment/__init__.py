@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from types import ModuleType
 
-from . import variables
 from .snapshot import take_snapshot
 
-__all__ = ["snapshots", "take_snapshot", "verify_env"]
+__all__ = ["snapshots", "take_snapshot"]
 
 
 class _Snapshots:
@@ -33,8 +31,3 @@ class _Snapshots:
 
 
 snapshots = _Snapshots()
-
-
-def verify_env() -> ModuleType:
-    """The module with `describe_variables`, as tests/e2e/playbooks.py still asks for it. To go with that line there."""
-    return variables
