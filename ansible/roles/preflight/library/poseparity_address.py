@@ -10,8 +10,6 @@ import re
 import socket
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-
 DOCUMENTATION = """
 module: poseparity_address
 short_description: Whether a service can listen on an address and a port of this machine
@@ -93,6 +91,9 @@ def judge(address, port, held):
 
 
 def main():
+    # Here: it patches Python itself, and the tests ask `judge` in their own process.
+    from ansible.module_utils.basic import AnsibleModule
+
     module = AnsibleModule(
         argument_spec={
             "address": {"type": "str", "required": True},
