@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import torch
 
-from poseparity.bundle import MANIFEST, Bundle, load_bundle
-from poseparity.importing.manifest import dump
+from poseparity.bundle.bundle import MANIFEST, Bundle, load_bundle
+from poseparity.bundle.toml import dump
 from poseparity.importing.parts import pose_part
 
 CROPS: dict[str, dict[str, Any]] = {

@@ -48,7 +48,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def demo_bundle():
-    from poseparity.bundle import load_bundle
+    from poseparity.bundle.bundle import load_bundle
 
     return load_bundle(DEMO_BUNDLE)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import requests
 
-from poseparity.bundle import MANIFEST, Bundle, load_bundle
+from poseparity.bundle.bundle import MANIFEST, Bundle, load_bundle
 from poseparity.golden.record import record
 from poseparity.golden.replay import compared, read_golden
 from poseparity.settings import load_settings

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.clip import Clip
-from training.skeletons import estimated
+from training.rendering.clip import Clip
+from training.rendering.skeletons import estimated
 
 LABELS = ("Ordinary", "Professional")  # here: a swing backwards, and one forwards
 JOINTS = ("Nose", "LEye", "REye", "LEar", "REar", "LShoulder", "RShoulder", "LElbow", "RElbow", "LWrist", "RWrist",
@@ -155,7 +155,7 @@ def _model(golf: GolfModel) -> tuple:
     from mmengine.config import Config
     from mmengine.dataset import Compose
 
-    from poseparity.stages._mmaction2 import registries
+    from poseparity.libraries.mmaction2 import registries
 
     registry = registries()
     config = Config.fromfile(golf.config)
@@ -189,7 +189,7 @@ def train(folder: Path) -> None:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    from poseparity.stages._mmaction2 import registries
+    from poseparity.libraries.mmaction2 import registries
 
     registries()
     golf = GolfModel(folder)

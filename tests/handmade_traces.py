@@ -7,10 +7,10 @@ import json
 
 import numpy as np
 
-from poseparity.parity import traces
 from poseparity.parity.result import Comparison
-from poseparity.parity.trace_file import TraceFile, parse_trace
+from poseparity.parity.traces import compare as traces
 from poseparity.trace import digests, model
+from poseparity.trace.reading import TraceFile, parse_trace
 
 SHA = "0" * 64
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from poseparity.importing.assemble import Request, import_bundle
+from poseparity.libraries.mmaction2 import registries
 from poseparity.records import Skeleton
-from poseparity.stages._mmaction2 import registries
 from tests.conftest import DEMO_BUNDLE
 from tests.mmaction2_run import LABELS, TrainingRun, run_of
 

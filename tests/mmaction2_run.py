@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.clip import Clip
-from training.skeletons import estimated
+from training.rendering.clip import Clip
+from training.rendering.skeletons import estimated
 
 LABELS = ("golf_swing", "squat")
 FRAME = (320, 240)  # width, height
@@ -118,7 +118,7 @@ def train(folder: Path, name: str) -> None:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    from poseparity.stages._mmaction2 import registries
+    from poseparity.libraries.mmaction2 import registries
 
     registries()
     run = run_of(folder, name)

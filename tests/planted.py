@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from poseparity.engines.openpose.layout import BACKGROUND, CHANNELS, LIMBS, PARTS, STRIDE
 from poseparity.keypoints import Coco18
-from poseparity.openpose.layout import BACKGROUND, CHANNELS, LIMBS, PARTS, STRIDE
 
 _OFFSETS = {
     Coco18.NOSE: (0, 0), Coco18.NECK: (0, 20), Coco18.R_SHOULDER: (-16, 22), Coco18.R_ELBOW: (-22, 42),

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from poseparity.engines.openpose.coco import STAGES, convolutions
+from poseparity.engines.openpose.layout import FIRST_PAF, LIMBS
 from poseparity.keypoints import Coco18
-from poseparity.openpose.coco import STAGES, convolutions
-from poseparity.openpose.layout import FIRST_PAF, LIMBS
 
 NET_HEIGHT = 96  # the hill has one top in pictures of up to 12 x 12 cells
 _BLUR = (1 + 0.02 * np.arange(-3, 4)) / 7  # leans to one side, so that the top is a point

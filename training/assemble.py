@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from poseparity import skeleton_csv
-from poseparity.importing.manifest import dump
+from poseparity.bundle.toml import dump
 from poseparity.importing.overrides import settable
 from training import manifest, outputs
-from training.clip import Clip
+from training.rendering.clip import Clip
 
 GAPS = "gaps.csv"
 _POSEPARITY = Path(sys.executable).with_name("poseparity")

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from poseparity.engines.openpose.image import fit_to_network
 from poseparity.keypoints import Coco17, Coco18
-from poseparity.openpose.image import fit_to_network
 from poseparity.records import Box, Size
 from poseparity.stages.crop import padded_union
-from training.clip import Clip
+from training.rendering.clip import Clip
 
 COCO18_FROM_COCO17 = [Coco17[part.name] if part != Coco18.NECK else -1 for part in Coco18]
 _FACE = range(Coco17.L_SHOULDER)

@@ -5,13 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from poseparity.bundle import (
-    Bundle,
-    InterpolateParameters,
-    NormaliseParameters,
-    TrimParameters,
-)
-from poseparity.tables import OpenPoseParameters
+from poseparity.bundle.bundle import Bundle, InterpolateParameters, NormaliseParameters, TrimParameters
+from poseparity.bundle.tables import OpenPoseParameters
 
 TEMPLATE = Path(__file__).with_name("manifest.toml")
 ARCHITECTURE = Path(__file__).with_name("detector.yaml")

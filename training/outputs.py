@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save
 from torch import nn
 
-from poseparity.importing.small_pose import TABLE
-from poseparity.stages._mmaction2 import registries
+from poseparity.importing.readers.small_pose import TABLE
+from poseparity.libraries.mmaction2 import registries
 from training import manifest
 
 DETECTOR, POSE, CONFIG, CHECKPOINT = "detector.pt", "pose.safetensors", "stgcn_demo.py", "stgcn_demo.pth"

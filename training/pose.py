@@ -12,10 +12,10 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from poseparity.engines.openpose.layout import CHANNELS, FIRST_PAF, HEATMAPS, LIMBS, STRIDE
+from poseparity.engines.openpose.network import build_network
+from poseparity.engines.openpose.small import ConvReLU, SmallNetwork
 from poseparity.keypoints import Coco18
-from poseparity.openpose.layout import CHANNELS, FIRST_PAF, HEATMAPS, LIMBS, STRIDE
-from poseparity.openpose.network import build_network
-from poseparity.openpose.small import ConvReLU, SmallNetwork
 from training import manifest
 from training.dataset import PoseSample, pose_samples
 from training.optimise import Course, in_processes, seed_everything

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from poseparity.stages._mmaction2 import registries
+from poseparity.libraries.mmaction2 import registries
 from training import manifest
-from training.clip import Clip
 from training.optimise import Course, in_processes, seed_everything
 from training.outputs import save_recogniser
-from training.skeletons import ServiceEnd, estimated, random_part
+from training.rendering.clip import Clip
+from training.rendering.skeletons import ServiceEnd, estimated, random_part
 
 FIRST_SEED = 3_000_000
 

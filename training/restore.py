@@ -10,9 +10,9 @@ from pathlib import Path
 from safetensors.torch import load_file
 from torch import nn
 
-from poseparity.bundle import load_bundle
-from poseparity.openpose.network import build_network
-from poseparity.weights import check_state
+from poseparity.bundle.bundle import load_bundle
+from poseparity.bundle.weights import check_state
+from poseparity.engines.openpose.network import build_network
 from training import detector, manifest, recogniser
 from training.outputs import save_detector, save_pose, save_recogniser
 

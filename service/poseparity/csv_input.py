@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from . import skeleton_csv
-from .bundle import Bundle
+from .bundle.bundle import Bundle
+from .bundle.tables import CropParameters
 from .plausible import checked, without_unseen
 from .records import Box, Notice, Size, Skeleton
 from .stages.crop import padded_union
-from .tables import CropParameters
 
 _UNKNOWN_FRAME = Size(100_000, 100_000)  # more than any video has
 

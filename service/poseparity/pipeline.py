@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import skeleton_csv, stop
-from .bundle import Bundle
+from .bundle.bundle import Bundle
 from .csv_input import skeleton_of_csv
 from .engines.base import PoseEngine
 from .engines.build import build_engine
-from .engines.program import Installation
+from .engines.openpose_binary.program import Installation
 from .errors import BundleError, PoseParityError
+from .missing import missing_joints
 from .observe import Observe, Observed, unobserved
-from .quality import missing_joints
 from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
 from .stages.crop import Crop, TwoPass, WholeFrame
 from .stages.decode import Decode

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from .bundle import NormaliseParameters
+from .bundle.bundle import NormaliseParameters
 from .errors import InputError
 from .keypoints import CSV_NAMES, Coco17
 from .records import Box, Notice, Skeleton

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from . import numerics
-from .bundle import load_bundle
-from .engines.program import Installation
+from .bundle.bundle import load_bundle
+from .engines.openpose_binary.program import Installation
 from .pipeline import Pipeline
 from .settings import Settings
 

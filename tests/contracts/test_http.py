@@ -20,11 +20,11 @@ from jsonschema import Draft202012Validator
 
 from poseparity.errors import CapacityError, InputError, NoPersonFound
 from poseparity.inputs import parse_box, parse_size
-from poseparity.quality import LISTED_STRETCHES, missing_joints
+from poseparity.missing import LISTED_STRETCHES, missing_joints
 from poseparity.records import Notice, Prediction, Skeleton
 from poseparity.settings import Settings
 from poseparity.web import create_app
-from poseparity.web.legacy import legacy_reply
+from poseparity.web.routes.legacy import legacy_reply
 from poseparity.web.schemas import LegacyReply, LegacyRequest
 
 # Routes are fixed names: existing clients and the documentation rely on them.

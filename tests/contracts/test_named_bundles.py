@@ -9,11 +9,11 @@ import torch
 import yaml
 
 from poseparity.fetching.named import available, load_named
-from poseparity.importing.config import TestConfig
 from poseparity.importing.parts import OPENPOSE_LICENCE
 from poseparity.importing.preprocessing import decide
-from poseparity.importing.recogniser import fit
-from poseparity.openpose.caffe import OFFICIAL_MD5, OFFICIAL_NAME
+from poseparity.importing.readers.caffe import OFFICIAL_MD5, OFFICIAL_NAME
+from poseparity.importing.readers.config import TestConfig
+from poseparity.importing.readers.mmaction2 import fit
 from poseparity.stages.recognise import build_model
 
 NAMES = ["ntu60-stgcn", "ntu60-stgcnpp"]

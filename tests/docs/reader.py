@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from poseparity import cli
+from poseparity.cli import main as cli
 from tests.conftest import ROOT
 
 _PROGRAMS = Path(sys.executable).parent

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from poseparity.bundle import MANIFEST
-from poseparity.importing.manifest import dump, weights_entry, write_weights
+from poseparity.bundle.bundle import MANIFEST
+from poseparity.bundle.toml import dump, weights_entry, write_weights
 
 from .fault import BundleFault
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from poseparity.engines import openpose
+from poseparity.engines.openpose import engine as openpose
+from poseparity.libraries.mmaction2 import registries
 from poseparity.stages import interpolate, normalise, pose
-from poseparity.stages._mmaction2 import registries
 
 from .bundles import setting
 from .fault import CodeFault

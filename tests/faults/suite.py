@@ -16,15 +16,15 @@ from poseparity import skeleton_csv
 from poseparity.environment.project import describe_bundle
 from poseparity.observe import Observe
 from poseparity.parity.result import Cause, Comparison
-from poseparity.parity.trace_file import TraceFile, load_trace
-from poseparity.parity.traces import compare_traces
+from poseparity.parity.traces.compare import compare_traces
 from poseparity.pipeline import Pipeline, PipelineResult
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.files import write_trace
 from poseparity.trace.model import TracedArrays
+from poseparity.trace.reading import TraceFile, load_trace
 from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.writing import write_trace
 
 from . import bundles, code, processes
 from .fault import BundleFault, Fault, ProcessFault

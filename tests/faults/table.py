@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from images.builder.locks import ROOT
-from poseparity.parity.trace_report import amount_of
+from poseparity.parity.traces.report import amount_of
 
 from .suite import Outcome
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from poseparity.bundle import load_bundle
+from poseparity.bundle.bundle import load_bundle
 from poseparity.errors import BundleError
-from poseparity.parity.traces import compare_traces
+from poseparity.parity.traces.compare import compare_traces
 from poseparity.settings import load_settings
 from tests.faults import bundles
 from tests.faults.fault import can_exist

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from poseparity.openpose.coco import Conv
+from poseparity.engines.openpose.coco import Conv
 
 Layers = Mapping[str, Iterable[np.ndarray]]
 _BYTES = 2

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from poseparity.engines.program import Installation, find_program
+from poseparity.engines.openpose_binary.program import Installation, find_program
 from tests.integration.web_server import Server
 from tests.openpose_for_tests import install
 

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
+from bench.numerics import MODES, PINNED
 from poseparity import numerics
 from tests.conftest import ROOT
-from training.bench_numerics import MODES, PINNED
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from poseparity import numerics, skeleton_csv
-from poseparity.trace.files import read_trace
+from poseparity.trace.writing import read_trace
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 
@@ -208,6 +208,6 @@ def test_an_input_without_an_answer_leaves_no_trace(demo_result, tmp_path):
 
 def test_numpy_is_not_loaded_before_the_processor_is_looked_at():
     """Its pinned kernels would end the process, without a word, on a processor that lacks what they need."""
-    loaded = "import sys, poseparity.cli; sys.exit(str(sorted({'numpy', 'torch', 'cv2'} & {*sys.modules})))"
+    loaded = "import sys, poseparity.cli.main; sys.exit(str(sorted({'numpy', 'torch', 'cv2'} & {*sys.modules})))"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=False)
     assert done.stderr == "[]\n"

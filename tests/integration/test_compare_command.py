@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from poseparity import cli, skeleton_csv
-from training.clip import Clip
-from training.csv_faults import plant
-from training.skeletons import estimated
+from bench.csv_faults import plant
+from poseparity import skeleton_csv
+from poseparity.cli import main as cli
+from training.rendering.clip import Clip
+from training.rendering.skeletons import estimated
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 

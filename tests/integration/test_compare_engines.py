@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from poseparity.bundle import Bundle
-from poseparity.engines import openpose_binary
-from poseparity.engines.program import Installation
+from poseparity.bundle.bundle import Bundle
+from poseparity.engines.openpose_binary import engine as openpose_binary
+from poseparity.engines.openpose_binary.program import Installation
 from poseparity.parity.result import Comparison
-from poseparity.parity.traces import compare_trace_files
+from poseparity.parity.traces.compare import compare_trace_files
 from poseparity.pipeline import Pipeline
-from poseparity.trace.files import read_trace
+from poseparity.trace.writing import read_trace
 from tests.bundle_variants import CROPS, middle_of, saved_pose_model, ultralytics_pose, variant
 from tests.integration.traces import trace_of
 from tests.openpose_for_tests import install

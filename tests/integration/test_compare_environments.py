@@ -11,8 +11,8 @@ import pytest
 from poseparity import numerics
 from poseparity.environment import snapshots
 from poseparity.errors import TraceError
-from poseparity.parity.trace_file import TraceFile
-from poseparity.parity.traces import compare_trace_files, compare_traces
+from poseparity.parity.traces.compare import compare_trace_files, compare_traces
+from poseparity.trace.reading import TraceFile
 from tests.conftest import DEMO_BUNDLE
 from tests.handmade_traces import side, stage, value
 from tests.integration.test_cli import POSEPARITY

@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from poseparity.parity import page
-from poseparity.parity.drawings import figures_of
-from poseparity.parity.traces import compare_traces
+from poseparity.parity.traces.compare import compare_traces
+from poseparity.parity.traces.page import page
+from poseparity.parity.traces.page.drawings import figures_of
 from tests.handmade_traces import side, stage, value
 
 VOID = {"meta", "rect", "line", "circle", "input", "br"}

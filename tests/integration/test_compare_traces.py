@@ -10,16 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-import poseparity.engines.openpose as openpose
+import poseparity.engines.openpose.engine as openpose
 import poseparity.stages.interpolate as interpolate
 import poseparity.stages.normalise as normalise
-from poseparity.parity import traces
-from poseparity.parity.trace_file import load_trace
+from poseparity.parity.traces import compare as traces
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box, Size
 from poseparity.stages.interpolate import Interpolate
 from poseparity.stages.normalise import Normalise
 from poseparity.stages.trim import Trim
+from poseparity.trace.reading import load_trace
 from tests.integration.test_cli import poseparity
 from tests.integration.traces import trace_of, without_arrays
 
@@ -168,7 +168,7 @@ def test_a_crop_that_went_through_jpeg(video, record, monkeypatch):
 
 
 def test_exchanged_colours_and_another_interpolation(video, record, monkeypatch):
-    import poseparity.openpose.image as image
+    import poseparity.engines.openpose.image as image
 
     fit, resize = openpose.fit_to_network, cv2.resize
 
@@ -364,7 +364,7 @@ def test_the_command_prints_text_json_and_statuses(video, skeleton, tmp_path):
 
 def test_comparing_imports_no_model_code(skeleton):
     program = (
-        "import sys; from pathlib import Path; from poseparity.parity.traces import compare_trace_files;"
+        "import sys; from pathlib import Path; from poseparity.parity.traces.compare import compare_trace_files;"
         "compare_trace_files(*map(Path, sys.argv[1:])); print([m for m in ('torch', 'mmengine', 'cv2', 'scipy')"
         " if m in sys.modules])"
     )

@@ -11,8 +11,9 @@ import cv2
 import pytest
 import yaml
 
-from training import bench_demo, manifest
-from training.motion import LABELS
+from bench import demo as bench_demo
+from training import manifest
+from training.rendering.motion import LABELS
 
 MAX_BYTES = 12 * 2**20
 CLIPS = 8

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from poseparity.importing.detector import read_detector
-from poseparity.importing.recogniser import read_recogniser
-from poseparity.importing.small_pose import read_small_pose
+from poseparity.importing.readers.mmaction2 import read_recogniser
+from poseparity.importing.readers.small_pose import read_small_pose
+from poseparity.importing.readers.yolo import read_detector
 from training import assemble, detector, manifest, outputs, pose, recogniser
-from training.motion import LABELS
+from training.rendering.motion import LABELS
 
 pytestmark = pytest.mark.slow
 

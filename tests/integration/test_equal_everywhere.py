@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from poseparity.bundle import MANIFEST
+from poseparity.bundle.bundle import MANIFEST
 from tests.emulation import CPUS, run_emulated
 from tests.golden_bundle import CLIP, CSV, differing_stages, make_short_bundle
 from tests.integration.web_server import Server

@@ -13,10 +13,10 @@ from pathlib import Path
 import cv2
 import pytest
 
-from poseparity import cli
-from poseparity.bundle import load_bundle
+from poseparity.bundle.bundle import load_bundle
+from poseparity.bundle.toml import dump
+from poseparity.cli import main as cli
 from poseparity.fetching.named import available
-from poseparity.importing.manifest import dump
 from tests.file_server import FileServer, cut, resumable, status, whole
 from tests.integration.caffe_files import write_caffemodel
 from tests.mmaction2_run import LABELS

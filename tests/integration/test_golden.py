@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from poseparity import skeleton_csv
-from poseparity.bundle import MANIFEST, load_bundle
+from poseparity.bundle.bundle import MANIFEST, load_bundle
 from poseparity.errors import BundleError, TraceError
 from poseparity.golden.record import entered, record
 from poseparity.golden.replay import compared, read_golden, replay

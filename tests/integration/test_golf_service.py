@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from poseparity import skeleton_csv
-from poseparity.bundle import load_bundle
+from poseparity.bundle.bundle import load_bundle
 from poseparity.errors import ImportRefused
 from poseparity.importing.assemble import Request, import_bundle
 from poseparity.settings import load_settings

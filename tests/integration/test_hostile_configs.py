@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 from poseparity.errors import ImportRefused
-from poseparity.importing import config, config_process, confined
-from poseparity.importing.config import read_config, understood, warning_of
-from poseparity.importing.recogniser import fit
+from poseparity.importing.readers import config, config_process, confined
+from poseparity.importing.readers.config import read_config, understood, warning_of
+from poseparity.importing.readers.mmaction2 import fit
 from tests.small_recogniser import MODEL, PIPELINE
 
 INSTALLED = "mmaction::skeleton/stgcn/stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py"

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from poseparity import skeleton_csv
-from poseparity.bundle import Bundle, InterpolateParameters, TrimParameters, load_bundle
+from poseparity.bundle.bundle import Bundle, InterpolateParameters, TrimParameters, load_bundle
 from poseparity.errors import ImportRefused, PoseParityError
-from poseparity.importing import config_process
 from poseparity.importing.assemble import import_bundle
-from poseparity.importing.config import read_config, understood
+from poseparity.importing.readers import config_process
+from poseparity.importing.readers.config import read_config, understood
 from poseparity.keypoints import Coco17
 from poseparity.pipeline import Pipeline, PipelineResult
 from poseparity.records import Size, VideoFile

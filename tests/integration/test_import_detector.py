@@ -11,11 +11,11 @@ import pytest
 import torch
 import yaml
 
-from poseparity.bundle import DetectParameters
+from poseparity.bundle.bundle import DetectParameters
+from poseparity.bundle.toml import weights_entry
 from poseparity.errors import BundleError, ImportRefused
-from poseparity.importing.detector import read_detector
-from poseparity.importing.manifest import weights_entry
 from poseparity.importing.parts import detector_part
+from poseparity.importing.readers.yolo import read_detector
 from poseparity.numerics import limit_threads
 from poseparity.records import Size, VideoFile
 from poseparity.settings import load_settings
@@ -24,8 +24,8 @@ from poseparity.stages.decode import frames, sampled_indices
 from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE
 from tests.integration.real_videos import REAL_VIDEOS, check_outcome
-from training.motion import LABELS
 from training.outputs import CHECKPOINT, CONFIG
+from training.rendering.motion import LABELS
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 SHARE = 0.05

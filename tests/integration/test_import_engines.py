@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from poseparity.bundle import load_bundle
+from poseparity.bundle.bundle import load_bundle
+from poseparity.engines.openpose.coco import convolutions
 from poseparity.errors import EngineError, ImportRefused
 from poseparity.importing import overrides
 from poseparity.importing.assemble import Request, import_bundle
 from poseparity.importing.parts import detector_part
-from poseparity.openpose.coco import convolutions
 from poseparity.stages.recognise import build_model
 from tests.bundle_variants import middle_of, variant
 from tests.conftest import DEMO_BUNDLE

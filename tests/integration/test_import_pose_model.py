@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from poseparity.bundle import Bundle
+from poseparity.bundle.bundle import Bundle
 from poseparity.engines.ultralytics_pose import UltralyticsEngine
 from poseparity.errors import BundleError, ImportRefused
-from poseparity.importing.detector import read_pose_model
 from poseparity.importing.parts import pose_part
+from poseparity.importing.readers.yolo import read_pose_model
 from poseparity.numerics import limit_threads
 from poseparity.pipeline import Pipeline
 from tests.bundle_variants import middle_of, variant

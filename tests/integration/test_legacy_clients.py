@@ -22,8 +22,8 @@ import torch
 from werkzeug.serving import make_server
 
 from poseparity import skeleton_csv
-from poseparity.bundle import Bundle
-from poseparity.importing.manifest import weights_entry, write_weights
+from poseparity.bundle.bundle import Bundle
+from poseparity.bundle.toml import weights_entry, write_weights
 from poseparity.inputs import parse_size
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box

@@ -10,14 +10,14 @@ import numpy as np
 import psutil
 import pytest
 
-from poseparity.engines import openpose_binary
-from poseparity.engines.openpose_binary import OpenPoseBinaryEngine
-from poseparity.engines.program import Installation, find_program
+from poseparity.bundle.tables import OpenPoseBinaryParameters
+from poseparity.engines.openpose_binary import engine as openpose_binary
+from poseparity.engines.openpose_binary.engine import OpenPoseBinaryEngine
+from poseparity.engines.openpose_binary.program import Installation, find_program
 from poseparity.errors import EngineError
 from poseparity.pipeline import Pipeline
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
-from poseparity.tables import OpenPoseBinaryParameters
 from tests.bundle_variants import middle_of, variant
 from tests.openpose_for_tests import FAULT
 
@@ -109,7 +109,7 @@ def test_it_runs_with_the_pins_whatever_the_environment_is(installation, executa
 
 
 def test_persons_come_in_the_order_of_their_confidence_and_nobody_is_empty(tmp_path):
-    from poseparity.engines.openpose_json import read_persons
+    from poseparity.engines.openpose_binary.answers import read_persons
 
     def person(first: float) -> str:
         values = [1.5, 2.5, first, *[7, 8, 0.9], *[0] * 48]  # the nose, and the neck, which COCO-17 lacks

@@ -14,15 +14,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from poseparity.bundle.tables import OpenPoseParameters
+from poseparity.bundle.weights import check_state
+from poseparity.engines.openpose.coco import convolutions
+from poseparity.engines.openpose.decode import decode_persons
+from poseparity.engines.openpose.layout import HEATMAPS
+from poseparity.engines.openpose.network import build_network
 from poseparity.errors import BundleError
 from poseparity.importing.parts import pose_part
-from poseparity.openpose import caffe
-from poseparity.openpose.coco import convolutions
-from poseparity.openpose.decode import decode_persons
-from poseparity.openpose.layout import HEATMAPS
-from poseparity.openpose.network import build_network
-from poseparity.tables import OpenPoseParameters
-from poseparity.weights import check_state
+from poseparity.importing.readers import caffe
 from tests.integration.caffe_files import as_state, prototxt, random_layers, write_caffemodel
 from tests.planted import figure, network_output
 

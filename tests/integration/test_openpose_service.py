@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from poseparity.bundle import Bundle
-from poseparity.engines.program import Installation, find_program
+from poseparity.bundle.bundle import Bundle
+from poseparity.engines.openpose_binary.program import Installation, find_program
 from tests.bundle_variants import variant
 from tests.integration.web_server import Server, error_of
 from tests.openpose_for_tests import install

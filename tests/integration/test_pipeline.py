@@ -12,9 +12,9 @@ import torch
 
 from poseparity import skeleton_csv
 from poseparity.errors import BundleError, InputError, NoPersonFound, TooManyMissingJoints
-from poseparity.quality import missing_joints
+from poseparity.libraries.mmaction2 import registries
+from poseparity.missing import missing_joints
 from poseparity.records import Box, Skeleton
-from poseparity.stages._mmaction2 import registries
 from poseparity.stages.normalise import Normalise, reference_box
 from poseparity.stages.recognise import Recognise
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from poseparity.bundle import MANIFEST, Bundle, load_bundle
+from poseparity.bundle.bundle import MANIFEST, Bundle, load_bundle
 from poseparity.engines.build import build_engine
-from poseparity.engines.program import Installation
+from poseparity.engines.openpose.coco import CocoNetwork, convolutions
+from poseparity.engines.openpose_binary.program import Installation
 from poseparity.errors import BundleError
-from poseparity.openpose.coco import CocoNetwork, convolutions
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box, CroppedVideo, VideoFile
 from poseparity.stages.decode import Decode, frames

@@ -12,10 +12,11 @@ import cv2
 import numpy as np
 import pytest
 
-from poseparity.parity import page, trace_report
-from poseparity.parity.drawings import figures_of
-from poseparity.parity.traces import compare_traces
-from poseparity.trace.files import read_trace
+from poseparity.parity.traces import report as trace_report
+from poseparity.parity.traces.compare import compare_traces
+from poseparity.parity.traces.page import page
+from poseparity.parity.traces.page.drawings import figures_of
+from poseparity.trace.writing import read_trace
 from tests.handmade_traces import side, stage, value
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")

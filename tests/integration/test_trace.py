@@ -13,8 +13,8 @@ import pytest
 from poseparity.environment import snapshots
 from poseparity.stages.normalise import Normalise
 from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.files import to_json, write_trace
 from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.writing import to_json, write_trace
 
 ENVIRONMENT = {"kind": "taken elsewhere"}
 FROM_CSV = ["inspect", "interpolate", "trim", "normalise", "recognise"]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from poseparity.environment import snapshots
 from poseparity.observe import Observe
-from poseparity.parity.trace_file import TraceFile, load_trace
 from poseparity.pipeline import Pipeline, PipelineResult
 from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.files import write_trace
 from poseparity.trace.model import TracedArrays
+from poseparity.trace.reading import TraceFile, load_trace
 from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.writing import write_trace
 
 
 def trace_of(

@@ -59,10 +59,10 @@ def _estimated(flags: argparse.Namespace) -> Iterator[tuple[str, str]]:
     from safetensors.torch import load_file
 
     from poseparity import numerics
-    from poseparity.bundle import load_bundle
-    from poseparity.openpose.decode import decode_persons
-    from poseparity.openpose.image import fit_to_network
-    from poseparity.openpose.network import build_network
+    from poseparity.bundle.bundle import load_bundle
+    from poseparity.engines.openpose.decode import decode_persons
+    from poseparity.engines.openpose.image import fit_to_network
+    from poseparity.engines.openpose.network import build_network
     from tests.conftest import DEMO_BUNDLE
 
     numerics.make_deterministic()

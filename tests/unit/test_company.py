@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseparity.company import company_of, notices_of, plausible
+from poseparity.engines.company import company_of, notices_of, plausible
 from poseparity.keypoints import Coco17, coco17_from_coco18
 from tests.planted import figure
 

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.csv_faults import FAULTS, SWAPPED, can_be_planted_together, placed, plant
 from poseparity import skeleton_csv
 from poseparity.keypoints import Coco17
-from poseparity.parity.csvs import compare_skeletons
-from poseparity.parity.report import report
 from poseparity.parity.result import Comparison
-from training.clip import Clip
-from training.csv_faults import FAULTS, SWAPPED, can_be_planted_together, placed, plant
-from training.skeletons import estimated
+from poseparity.parity.skeletons.compare import compare_skeletons
+from poseparity.parity.skeletons.report import report
+from training.rendering.clip import Clip
+from training.rendering.skeletons import estimated
 
 PAIRS = [pair for pair in itertools.combinations(FAULTS, 2) if can_be_planted_together(*(FAULTS[n] for n in pair))]
 # All of them on many clips are `scripts/bench csvs`; these hold each fault about four times.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseparity.parity.csvs import compare_skeletons
-from poseparity.parity.report import report
-from poseparity.parity.sides import Side
+from bench.csv_faults import interpolated, placed, plant
+from poseparity.parity.skeletons.compare import compare_skeletons
+from poseparity.parity.skeletons.report import report
+from poseparity.parity.skeletons.sides import Side
 from poseparity.records import Skeleton
-from training.clip import Clip
-from training.csv_faults import interpolated, placed, plant
-from training.skeletons import estimated
+from training.rendering.clip import Clip
+from training.rendering.skeletons import estimated
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from bench.csv_faults import placed, six_digits
 from poseparity.keypoints import Coco17
-from poseparity.parity.csvs import compare_skeletons
-from poseparity.parity.precision import PRECISIONS, precision_of
-from poseparity.parity.report import report
 from poseparity.parity.result import PROVEN, Comparison
-from training.clip import Clip
-from training.csv_faults import placed, six_digits
-from training.skeletons import estimated
+from poseparity.parity.skeletons.compare import compare_skeletons
+from poseparity.parity.skeletons.precision import PRECISIONS, precision_of
+from poseparity.parity.skeletons.report import report
+from training.rendering.clip import Clip
+from training.rendering.skeletons import estimated
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from poseparity.follow import choose, follow
+from poseparity.bundle.tables import Follow, OpenPoseParameters
+from poseparity.engines.follow import choose, follow
+from poseparity.engines.openpose.decode import decode_persons
 from poseparity.keypoints import Coco17, coco17_from_coco18
-from poseparity.openpose.decode import decode_persons
-from poseparity.tables import Follow, OpenPoseParameters
 from tests.planted import figure, network_output
 
 PARAMETERS = OpenPoseParameters(network={}, net_height=184, width_multiple=16)

@@ -13,11 +13,11 @@ import pytest
 import torch
 import yaml
 
-from poseparity.architecture import ACTIVATIONS, HEADS, check_architecture
+from poseparity.bundle.plain_files import read_yaml
+from poseparity.bundle.weights import check_state
 from poseparity.errors import BundleError
-from poseparity.plain_files import read_yaml
-from poseparity.weights import check_state
-from poseparity.yolo import check_fit, load_model
+from poseparity.libraries.ultralytics import check_fit, load_model
+from poseparity.libraries.ultralytics_layers import ACTIVATIONS, HEADS, check_architecture
 from tests.conftest import DEMO_BUNDLE
 
 SHIPPED = sorted(
@@ -262,9 +262,9 @@ FRESH = """
 import sys, gc
 from pathlib import Path
 import torch, yaml
-from poseparity.bundle import load_bundle
+from poseparity.bundle.bundle import load_bundle
 from poseparity.stages.recognise import Recognise
-from poseparity.yolo import check_fit, load_model
+from poseparity.libraries.ultralytics import check_fit, load_model
 bundle = load_bundle(Path(sys.argv[1]))
 state, architecture = bundle.load_weights("detector"), yaml.safe_load(bundle.file("detector.yaml").read_text())
 check_fit(architecture, ("person",), "detect", state, Path("x"))

@@ -19,18 +19,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from poseparity import cli
-from poseparity.bundle import MANIFEST, Golden, load_bundle
+from poseparity.bundle.bundle import MANIFEST, Golden, load_bundle
+from poseparity.bundle.toml import dump
+from poseparity.cli import main as cli
 from poseparity.errors import BundleError, PoseParityError
 from poseparity.golden.replay import compared, read_golden
-from poseparity.importing.manifest import dump
-from poseparity.mmaction2_tables import TRANSFORMS, check_model, check_transform
+from poseparity.libraries.mmaction2_types import TRANSFORMS, check_model, check_transform
 from poseparity.records import NormalisedClips
 from poseparity.settings import load_settings
 from poseparity.stages.normalise import _build
 from poseparity.stages.recognise import Recognise, build_model
 from poseparity.startup import load_pipeline
-from poseparity.trace.files import read_trace
+from poseparity.trace.writing import read_trace
 from tests.conftest import DEMO_BUNDLE
 from tests.small_recogniser import MODEL, PIPELINE
 
@@ -228,7 +228,7 @@ def test_a_stage_holds_its_own_model_to_the_list(place, value):
 def test_these_attacks_work_on_mmengine(tmp_path):
     from mmengine.registry import build_from_cfg
 
-    from poseparity.stages._mmaction2 import registries
+    from poseparity.libraries.mmaction2 import registries
 
     build_from_cfg(with_canary(CALL, tmp_path / "canary"), registries().TRANSFORMS)
     assert (tmp_path / "canary").exists()

@@ -23,11 +23,11 @@ import pytest
 import torch
 
 from poseparity.errors import BundleError, ImportRefused
-from poseparity.importing.detector import read_detector
-from poseparity.importing.inert import Recorded, read_checkpoint
-from poseparity.importing.names import verdict
-from poseparity.importing.recogniser import state_of
-from poseparity.importing.training_data import read_training_data
+from poseparity.importing.readers.inert import Recorded, read_checkpoint
+from poseparity.importing.readers.mmaction2 import state_of
+from poseparity.importing.readers.names import verdict
+from poseparity.importing.readers.training_data import read_training_data
+from poseparity.importing.readers.yolo import read_detector
 from tests.conftest import ROOT
 from tests.unit.test_import_inert import torch_file
 
@@ -315,8 +315,8 @@ from pathlib import Path
 from typing import ClassVar
 from typing import ClassVar
 from poseparity.errors import BundleError
-from poseparity.importing.inert import read_checkpoint
-from poseparity.importing.detector import read_detector
+from poseparity.importing.readers.inert import read_checkpoint
+from poseparity.importing.readers.yolo import read_detector
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 worst = 0
 for path in sorted(Path(sys.argv[1]).iterdir()):

@@ -11,14 +11,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from poseparity.bundle import toml as manifest
+from poseparity.cli.bundle_import import read_labels
 from poseparity.errors import BundleError, ImportRefused
 from poseparity.fetching.named import load_named
-from poseparity.importing import manifest, overrides
-from poseparity.importing.command import read_labels
-from poseparity.importing.config import TestConfig
-from poseparity.importing.inert import Checkpoint, read_checkpoint
+from poseparity.importing import overrides
 from poseparity.importing.parts import DETECTOR_URL, POSE_URL, detector_part, pose_part, recogniser_part
-from poseparity.importing.recogniser import fit, state_of
+from poseparity.importing.readers.config import TestConfig
+from poseparity.importing.readers.inert import Checkpoint, read_checkpoint
+from poseparity.importing.readers.mmaction2 import fit, state_of
 from poseparity.stages.recognise import build_model
 from tests.small_recogniser import MODEL, PIPELINE
 

@@ -21,9 +21,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from poseparity.errors import ImportRefused
-from poseparity.importing.detector import read_detector
-from poseparity.importing.inert import Recorded, read_checkpoint
-from poseparity.importing.recogniser import state_of
+from poseparity.importing.readers.inert import Recorded, read_checkpoint
+from poseparity.importing.readers.mmaction2 import state_of
+from poseparity.importing.readers.yolo import read_detector
 
 
 class Calls:

@@ -11,7 +11,7 @@ import pytest
 from poseparity import skeleton_csv
 from poseparity.errors import ImportRefused
 from poseparity.importing.preprocessing import decide
-from poseparity.importing.training_data import TrainingData, read_training_data
+from poseparity.importing.readers.training_data import TrainingData, read_training_data
 from poseparity.records import Size
 
 CENTRING = [{"type": "PreNormalize2D"}]

@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from poseparity.engines.openpose.network import build_network
 from poseparity.errors import BundleError, ImportRefused
 from poseparity.importing.parts import pose_part
-from poseparity.importing.small_pose import read_small_pose
-from poseparity.openpose.network import build_network
+from poseparity.importing.readers.small_pose import read_small_pose
 
 NETWORK = {"kind": "small", "stem": [4, 4], "width": 8, "depth": 1, "refinements": 1, "refinement_depth": 1}
 

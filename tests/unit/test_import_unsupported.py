@@ -9,8 +9,8 @@ import mmaction
 import pytest
 
 from poseparity.errors import ImportRefused
-from poseparity.importing import config_process
-from poseparity.importing.config import TestConfig, understood
+from poseparity.importing.readers import config_process
+from poseparity.importing.readers.config import TestConfig, understood
 from poseparity.importing.unsupported import family_of
 
 SKELETON = Path(mmaction.__file__).parent / ".mim/configs/skeleton"

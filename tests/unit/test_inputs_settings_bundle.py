@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from poseparity import numerics
-from poseparity.bundle import MANIFEST, load_bundle
+from poseparity.bundle.bundle import MANIFEST, load_bundle
+from poseparity.bundle.tables import OpenPoseBinaryParameters
 from poseparity.errors import BundleError, InputError, PinError, PoseParityError, SettingsError
 from poseparity.inputs import kind_of, parse_box, parse_size
 from poseparity.records import Box, Size
 from poseparity.settings import Settings, load_settings
-from poseparity.tables import OpenPoseBinaryParameters
 
 
 def all_errors(parent=PoseParityError):

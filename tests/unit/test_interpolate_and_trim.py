@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from poseparity.bundle import InterpolateParameters, TrimParameters
+from poseparity.bundle.bundle import InterpolateParameters, TrimParameters
 from poseparity.keypoints import Coco17
 from poseparity.records import Skeleton
 from poseparity.stages.interpolate import Interpolate

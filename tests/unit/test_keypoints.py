@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseparity.bundle import NormaliseParameters
+from poseparity.bundle.bundle import NormaliseParameters
 from poseparity.keypoints import Coco17, Coco18, coco17_from_coco18, coco18_from_coco17
 from poseparity.records import Size, Skeleton
 from poseparity.stages.normalise import annotation, reference_box, with_joints

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from poseparity import mmaction2
+from poseparity.libraries import mmaction2_autoload as mmaction2
 
 
 class Calls:
@@ -37,7 +37,7 @@ def read_back(content: object) -> object:
 
 def test_pytorch_calls_it():
     names = {point.name: point.value for point in entry_points(group="torch.backends")}
-    assert names == {"poseparity": "poseparity.mmaction2:complete"}
+    assert names == {"poseparity": "poseparity.libraries.mmaction2_autoload:complete"}
     assert sum(isinstance(finder, mmaction2._Finder) for finder in sys.meta_path) == 1
 
 

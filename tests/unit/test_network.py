@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from poseparity.engines.openpose.layout import CHANNELS, HEATMAPS, LIMBS, PAF_CHANNELS
+from poseparity.engines.openpose.network import KINDS, build_network
 from poseparity.errors import BundleError
 from poseparity.keypoints import Coco18
-from poseparity.openpose.layout import CHANNELS, HEATMAPS, LIMBS, PAF_CHANNELS
-from poseparity.openpose.network import KINDS, build_network
 from training import pose
 
 TINY = {"kind": "small", "stem": [4, 6], "width": 8, "depth": 2, "refinements": 2, "refinement_depth": 2}

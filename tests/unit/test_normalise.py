@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from poseparity.bundle import NormaliseParameters
+from poseparity.bundle.bundle import NormaliseParameters
 from poseparity.records import Box, Size, Skeleton
 from poseparity.stages.normalise import annotation, reference_box
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from poseparity.bundle.tables import OpenPoseParameters
+from poseparity.engines.openpose.decode import decode_persons, find_peaks, upsample
+from poseparity.engines.openpose.image import fit_to_network
+from poseparity.engines.openpose.layout import CHANNELS, PARTS
 from poseparity.keypoints import Coco17, Coco18, coco17_from_coco18
-from poseparity.openpose.decode import decode_persons, find_peaks, upsample
-from poseparity.openpose.image import fit_to_network
-from poseparity.openpose.layout import CHANNELS, PARTS
-from poseparity.tables import OpenPoseParameters
 from tests.planted import figure, network_output
 
 PARAMETERS = OpenPoseParameters(network={}, net_height=184, width_multiple=16)

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 
 import pytest
 
-from poseparity import tables
-from poseparity.bundle import (
+from poseparity.bundle import tables
+from poseparity.bundle.bundle import (
     DetectParameters,
     InterpolateParameters,
     NormaliseParameters,
@@ -19,13 +19,14 @@ from poseparity.bundle import (
     RecogniseParameters,
     TrimParameters,
 )
-from poseparity.parity import drawings, page, trace_report
-from poseparity.parity.causes import catalogue
 from poseparity.parity.result import Comparison
+from poseparity.parity.traces import report as trace_report
+from poseparity.parity.traces.causes import catalogue
+from poseparity.parity.traces.page import drawings, page
 from poseparity.settings import ROOT
 from tests.handmade_traces import compared, stage, value
 
-CAUSES = ROOT / "service/poseparity/parity/causes"
+CAUSES = ROOT / "service/poseparity/parity/traces/causes"
 MANIFEST = tomllib.loads((ROOT / "service/bundles/demo/bundle.toml").read_text(encoding="utf-8"))
 TRANSFORMS = MANIFEST["normalise"]["transforms"]
 ARGUMENTS = [(place, name) for place, each in enumerate(TRANSFORMS) for name in each if name != "type"]
@@ -283,7 +284,7 @@ def test_no_entry_crashes_without_its_evidence(monkeypatch):
 def test_whoever_names_a_cause_gives_all_that_its_words_name():
     """Those that hand over a table of evidence are held to it where they are called in the tests."""
     calls = 0
-    for path in CAUSES.glob("*.py"):
+    for path in CAUSES.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "cause"):
                 continue

@@ -13,12 +13,15 @@ from fnmatch import fnmatchcase
 import numpy as np
 import pytest
 
-from poseparity import tables
-from poseparity.bundle import DetectParameters, InterpolateParameters, NormaliseParameters, TrimParameters
+from poseparity.bundle import tables
+from poseparity.bundle.bundle import DetectParameters, InterpolateParameters, NormaliseParameters, TrimParameters
 from poseparity.errors import TraceError
-from poseparity.parity import drawings, page, tolerance, trace_report, traces
-from poseparity.parity.causes import catalogue, from_environment, from_parameters
-from poseparity.parity.trace_file import TraceFile, load_trace, parse_trace
+from poseparity.parity.traces import compare as traces
+from poseparity.parity.traces import report as trace_report
+from poseparity.parity.traces import tolerance
+from poseparity.parity.traces.causes import catalogue, from_environment, from_parameters
+from poseparity.parity.traces.page import drawings, page
+from poseparity.trace.reading import TraceFile, load_trace, parse_trace
 from tests.handmade_traces import compared, document, side, stage, value
 
 
@@ -362,7 +365,7 @@ def test_arrays_elsewhere_absent_or_changed(tmp_path):
 
 
 def test_a_huge_file_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("poseparity.parity.trace_file.MOST_BYTES", 1000)
+    monkeypatch.setattr("poseparity.trace.reading.MOST_BYTES", 1000)
     (tmp_path / "a.json").write_text("{" + " " * 2000)
     with pytest.raises(TraceError, match="more than 1000 bytes"):
         load_trace(tmp_path / "a.json")

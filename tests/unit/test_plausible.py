@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from poseparity.bundle import NormaliseParameters
+from poseparity.bundle.bundle import NormaliseParameters
 from poseparity.errors import InputError
 from poseparity.keypoints import Coco17
 from poseparity.plausible import checked, without_unseen

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from poseparity.bundle import QualityParameters
+from poseparity.bundle.bundle import QualityParameters
 from poseparity.errors import TooManyMissingJoints
 from poseparity.keypoints import COCO17_EDGES, CSV_NAMES, Coco17
-from poseparity.quality import LISTED_STRETCHES, missing_joints, runs
+from poseparity.missing import LISTED_STRETCHES, missing_joints, runs
 from poseparity.records import Skeleton
 from poseparity.stages.inspect import Inspect
 from poseparity.web.schemas import MissingJoints

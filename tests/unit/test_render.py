@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from poseparity.keypoints import Coco17
-from training.clip import Clip
-from training.figure import JOINTS, Point
-from training.motion import LABELS, Dof, mirror, sample_motion
+from training.rendering.clip import Clip
+from training.rendering.figure import JOINTS, Point
+from training.rendering.motion import LABELS, Dof, mirror, sample_motion
 
 SEEDS = (11, 12, 13)
 LIMBS = (Coco17.L_ELBOW, Coco17.R_ELBOW, Coco17.L_KNEE, Coco17.R_KNEE, Coco17.L_WRIST, Coco17.R_WRIST)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from poseparity import cli, signing
-from poseparity.bundle import load_bundle
+from poseparity.bundle import signing
+from poseparity.bundle.bundle import load_bundle
+from poseparity.bundle.signing import LIST, NAMESPACE, SIGNATURE, check_signature, sign
+from poseparity.cli import main as cli
 from poseparity.errors import BundleError
 from poseparity.golden.record import record
 from poseparity.settings import load_settings
-from poseparity.signing import LIST, NAMESPACE, SIGNATURE, check_signature, sign
 from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE
 

@@ -11,7 +11,8 @@ import pytest
 
 from poseparity.errors import TraceError
 from poseparity.records import Box, CroppedVideo, Detections, Prediction, Size, Skeleton, Video, VideoFile
-from poseparity.trace import arrays, digests, files, model, results, tracer
+from poseparity.trace import arrays, digests, model, results, tracer
+from poseparity.trace import writing as files
 
 SHA = "0" * 64
 

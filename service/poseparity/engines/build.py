@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from .base import PoseEngine
-from .program import Installation
+from .openpose_binary.program import Installation
 
 
 def build_engine(bundle: Bundle, installation: Installation) -> PoseEngine:
@@ -18,13 +18,13 @@ def build_engine(bundle: Bundle, installation: Installation) -> PoseEngine:
         EngineError: the executable is not there, or not the one that the bundle was made with.
     """
     if bundle.pose.engine == "openpose-binary":
-        from .openpose_binary import OpenPoseBinaryEngine
+        from .openpose_binary.engine import OpenPoseBinaryEngine
 
         return OpenPoseBinaryEngine(bundle.pose, installation)
     if bundle.pose.engine == "ultralytics":
         from .ultralytics_pose import UltralyticsEngine
 
         return UltralyticsEngine(bundle)
-    from .openpose import OpenPoseEngine
+    from .openpose.engine import OpenPoseEngine
 
     return OpenPoseEngine(bundle)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from ..errors import BundleError
 from ..keypoints import Coco17
+from ..libraries.ultralytics import build_predictor
 from ..observe import Observe, unobserved
-from ..yolo import build_predictor
 from .base import PoseEngine
 
 KEYPOINT_SHAPE = [len(Coco17), 3]  # x, y, confidence

@@ -12,7 +12,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ..bundle import first_problem
+from ..bundle.bundle import first_problem
 from ..errors import FetchError
 
 NAMED = Path(__file__).parent / "named"

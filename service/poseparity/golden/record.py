@@ -6,16 +6,16 @@ import hashlib
 import tomllib
 from pathlib import Path
 
-from ..bundle import MANIFEST
+from ..bundle.bundle import MANIFEST
+from ..bundle.toml import dump
 from ..errors import BundleError
-from ..importing.manifest import dump
 from ..inputs import kind_of
 from ..outputs import replacing
 from ..pipeline import Pipeline, PipelineResult
 from ..trace.arrays import ArrayFile
-from ..trace.files import write_trace
 from ..trace.model import CODE, Trace, TracedArrays, TracedStage
 from ..trace.tracer import Source, Tracer
+from ..trace.writing import write_trace
 
 FOLDER = "golden"
 _HEADER = "[[golden]]"

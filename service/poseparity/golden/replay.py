@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..bundle import Bundle, Golden
+from ..bundle.bundle import Bundle, Golden
 from ..errors import BundleError
 from ..pipeline import Pipeline
-from ..trace.files import read_trace
 from ..trace.model import Trace, TracedStage, TracedValue
+from ..trace.writing import read_trace
 from .record import run_traced
 
 _FIX = "restore the file from where the bundle came from, or record the traces again: poseparity bundle record"

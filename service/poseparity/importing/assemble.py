@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..bundle import MANIFEST, Bundle, load_bundle
-from ..engines.program import Installation, Program, find_program
+from ..bundle.bundle import MANIFEST, Bundle, load_bundle
+from ..bundle.toml import dump
+from ..engines.openpose_binary.program import Installation, Program, find_program
 from ..errors import ImportRefused, PoseParityError
 from ..golden.record import record_traces
 from ..pipeline import PipelineResult
 from ..settings import load_settings
 from ..startup import load_pipeline
 from . import overrides, parts
-from .manifest import dump
 from .preprocessing import Seen, decide
-from .recogniser import Recogniser, read_recogniser
-from .training_data import read_training_data
+from .readers.mmaction2 import Recogniser, read_recogniser
+from .readers.training_data import read_training_data
 
 _BETWEEN = ("crop", "interpolate", "trim")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..bundle import (
+from ..bundle.bundle import (
     DetectParameters,
     InputParameters,
     InterpolateParameters,
@@ -16,8 +16,8 @@ from ..bundle import (
     TrimParameters,
     first_problem,
 )
+from ..bundle.tables import ENGINES, STRATEGIES, CropParameters, PoseParameters
 from ..errors import ImportRefused
-from ..tables import ENGINES, STRATEGIES, CropParameters, PoseParameters
 
 _SECTIONS = {
     "input": InputParameters,

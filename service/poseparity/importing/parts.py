@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..bundle import Bundle
-from ..engines.program import Program
+from ..bundle.bundle import Bundle
+from ..bundle.toml import weights_entry, write_weights
+from ..engines.openpose_binary.program import Program
 from ..errors import ImportRefused
-from ..openpose.caffe import convert, identify
-from . import small_pose
-from .detector import Detector, read_detector, read_pose_model
-from .manifest import weights_entry, write_weights
-from .recogniser import Recogniser
+from .readers import small_pose
+from .readers.caffe import convert, identify
+from .readers.mmaction2 import Recogniser
+from .readers.yolo import Detector, read_detector, read_pose_model
 
 # Those of the service that this project replaces: YOLOv8n at 640 on a quarter of the frames, 15% around the union of
 # its boxes; confidence, iou and rect are those of ultralytics' predict. Trimming is the demo bundle's: that of the

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..errors import ImportRefused
 from ..records import Size
-from .training_data import TrainingData
+from .readers.training_data import TrainingData
 
 # MMAction2's `inference_skeleton`: what a bundle does that says nothing of these.
 DEFAULTS = {"coordinates": "pixels", "confidence": "estimated", "precision": "float16"}

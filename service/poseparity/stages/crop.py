@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from ..engines.base import PoseEngine
+from ..engines.follow import follow
 from ..errors import NoPersonFound
-from ..follow import follow
 from ..observe import Observe, Observed, unobserved
 from ..records import Box, CroppedVideo, Detections, Size, Video
 from .decode import frames, sampled_indices

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
+from ..libraries.ultralytics import build_predictor
 from ..records import Detections, Video
-from ..yolo import build_predictor
 from .decode import frames, sampled_indices
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from ..errors import TooManyMissingJoints
+from ..missing import missing_joints, missing_share
 from ..plausible import told
-from ..quality import missing_joints, missing_share
 from ..records import Skeleton
 
 _WORST = 3

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from ..records import Skeleton
 
 

@@ -11,12 +11,12 @@ from functools import cache
 
 import numpy as np
 
-from ..bundle import Bundle, Joints, NormaliseParameters
+from ..bundle.bundle import Bundle, Joints, NormaliseParameters
 from ..errors import BundleError, InputError
 from ..keypoints import coco18_from_coco17
-from ..mmaction2_tables import check_transform
+from ..libraries.mmaction2 import registries
+from ..libraries.mmaction2_types import check_transform
 from ..records import NormalisedClips, Skeleton
-from ._mmaction2 import registries
 
 _CHANNELS_XY = 2
 _FRAME_SIZE_OPTIONS = "--frame-size WIDTHxHEIGHT, frame_size in a request, or frame_size under [input] in bundle.toml"

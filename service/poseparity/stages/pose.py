@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ..bundle import Bundle
-from ..company import company_of, notices_of
+from ..bundle.bundle import Bundle
 from ..engines.base import PoseEngine
-from ..follow import follow
+from ..engines.company import company_of, notices_of
+from ..engines.follow import follow
 from ..keypoints import Coco17
 from ..observe import Observe, Observed, unobserved
 from ..records import CroppedVideo, Skeleton

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
+from ..bundle.weights import BUILD_ERRORS, loaded
 from ..errors import BundleError
-from ..mmaction2_tables import check_model
+from ..libraries.mmaction2 import registries
+from ..libraries.mmaction2_types import check_model
 from ..records import NormalisedClips, Prediction
-from ..weights import BUILD_ERRORS, loaded
-from ._mmaction2 import registries
 
 
 class Recognise:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from ..keypoints import Coco17
 from ..records import Skeleton
 

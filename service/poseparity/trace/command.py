@@ -60,8 +60,8 @@ def answer_traced(
     """Run, and write the trace that was asked for; nothing is written when there is no answer."""
     if environment is None:
         return answer(unobserved)
-    from .files import write_trace
     from .tracer import Source
+    from .writing import write_trace
 
     snapshot = environment.result()  # not beside the run, whose seconds it would disturb
     source = Source.of_file(options.input, kind)

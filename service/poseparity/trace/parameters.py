@@ -7,7 +7,7 @@ import inspect
 import sys
 from functools import cache
 
-from ..bundle import Bundle
+from ..bundle.bundle import Bundle
 from ..observe import Described
 
 # Where a stage's name is not that of its table, or of its weights, in bundle.toml.

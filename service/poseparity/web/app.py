@@ -6,9 +6,11 @@ from flask_openapi3 import Info, OpenAPI
 
 from .. import __version__
 from ..settings import Settings, load_settings
-from . import api, errors, headers, health, legacy, logs, request_ids, uploads
+from . import errors, headers, logs, request_ids, uploads
 from .forwarded import Forwarded
 from .inference import Inference
+from .routes import health, legacy
+from .routes import predictions as api
 from .schemas import ErrorReply
 
 _FORM_PARTS = 16  # Flask's own limit on the text in them, MAX_FORM_MEMORY_SIZE, is 500,000 bytes

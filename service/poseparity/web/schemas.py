@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from flask_openapi3 import FileStorage
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from ..quality import LISTED_STRETCHES
+from ..missing import LISTED_STRETCHES
 from ..trace.model import Trace
 
 # The form's reader turns a text that happens to be JSON, such as 5, into a value.

@@ -1,0 +1,68 @@
+"""OpenPose's network in torch: `[pose] engine = "openpose"`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from ...bundle.bundle import Bundle
+from ...bundle.weights import loaded
+from ...keypoints import coco17_from_coco18
+from ...observe import Observe, unobserved
+from ..base import PoseEngine
+from .decode import decode_persons
+from .image import NetworkInput, fit_to_network
+from .network import build_network
+
+
+class OpenPoseEngine(PoseEngine):
+    """One forward pass a frame, decoded as OpenPose does.
+
+    Raises: BundleError when the weights do not fit the network.
+    """
+
+    observed: ClassVar = {
+        "network_input": "grey levels",
+        "network_output": "confidence, and part affinity",
+        **PoseEngine.observed,
+    }
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._parameters = bundle.pose
+        self._weights = bundle.weights["pose"]
+        state, path = bundle.load_weights("pose"), bundle.folder / self._weights.file
+        self.network = loaded(lambda: build_network(bundle.pose.network), state, path).eval()
+
+    def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
+        for crop in crops:
+            network_input = fit_to_network(
+                crop, net_height=self._parameters.net_height, width_multiple=self._parameters.width_multiple
+            )
+            observe("network_input", network_input.picture)
+            persons = self._decoded(network_input, observe)
+            observe("persons", persons)
+            yield persons
+
+    def describe(self) -> dict:
+        return {**self._parameters.model_dump(mode="json"), "weights_sha256": self._weights.sha256}
+
+    def _decoded(self, network_input: NetworkInput, observe: Observe) -> np.ndarray:
+        with torch.inference_mode():
+            output = self.network(torch.from_numpy(network_input.pixels))[0].numpy()
+        observe("network_output", output)
+        height, width = network_input.pixels.shape[2:]
+        return _in_the_crop(decode_persons(output, (width, height), self._parameters), network_input)
+
+
+def _in_the_crop(persons: np.ndarray, network_input: NetworkInput) -> np.ndarray:
+    """From COCO-18 in network pixels, float64 (persons, 18, 3), to COCO-17 in pixels of the crop.
+
+    A decoded person has two parts at least, the ends of a limb, so that something is left of it without the neck.
+    """
+    joints = coco17_from_coco18(persons)
+    present = joints[..., 2] > 0
+    joints[present, :2] = network_input.to_crop(joints[present, :2])
+    return joints

@@ -1,0 +1,1 @@
+"""OpenPose's own executable as an engine."""

@@ -1,0 +1,1 @@
+"""Doors to libraries that must be tamed: ultralytics and MMAction2."""

@@ -1,0 +1,138 @@
+"""Compare two skeleton CSVs: what explains that they differ, as far as they can show it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..result import Cause, Comparison
+from .alignment import SAME_SHARE, Alignment
+from .confidence import Confidence, compare_confidence
+from .figures import as_they_stand, what_is_left
+from .hypotheses.coordinates import explain_coordinates
+from .hypotheses.joints import explain_gaps, explain_missing, explain_order
+from .hypotheses.numbers import (
+    LAST_DIGITS,
+    Rest,
+    cut_off,
+    explain_confidence,
+    explain_rest,
+    is_noise,
+    quieted,
+    rounded_before,
+    rounding_cause,
+)
+from .hypotheses.time import explain_time
+from .hypotheses.without import Subject
+from .search import Search
+from .sides import Side, in_words
+
+_FEWEST = 20  # common joints: a map between fewer fits by chance
+
+
+def compare_skeletons(a: np.ndarray, b: np.ndarray) -> Comparison:
+    """Compare two skeletons of which nothing but the numbers is known.
+
+    The two are laid over each other (moments, joints, coordinates), each thing that had to be assumed for it becomes a
+    cause, and what is left tells the rest. Causes are symmetric: "B is A scaled by 0.5" is also "A is B scaled by 2".
+
+    Args:
+        a, b: float64 (frames, 17, 3), as `skeleton_csv.read` gives them; a joint with NaN is missing.
+    """
+    first, second = (Side(name, _finite(each)) for name, each in (("A", a), ("B", b)))
+    found = _compared(first, second)
+    return replace(found, notes=(*found.notes, *_of_missing(first, second, found.causes)))
+
+
+def _finite(keypoints: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(keypoints).all(axis=-1, keepdims=True), keypoints, 0.0)
+
+
+def _of_missing(a: Side, b: Side, causes: tuple[Cause, ...]) -> tuple[str, ...]:
+    """What was taken for a missing joint, or was not, though it may be one: a line each, where no cause says it."""
+    lines = []
+    told = any(cause.code in ("missing-marker", "zeros-moved") for cause in causes)
+    for side in (a, b):
+        if side.marker and not told:
+            written = in_words(side.missing_as)
+            lines.append(f"missing joints of {side.name} are written as {written}: here they count as missing")
+        if side.unsure:
+            lines.append(
+                f"{side.unsure} joints of {side.name} have a position and a confidence of 0: here they count as seen, "
+                "as joints do that were filled in"
+            )
+    return tuple(lines)
+
+
+def _compared(first: Side, second: Side) -> Comparison:
+    sides = first.to_dict(), second.to_dict()
+    if np.array_equal(first.keypoints, second.keypoints):
+        return Comparison("csv", "identical", "identical: every number of every joint is the same", sides)
+    raw = as_they_stand(first, second)
+    found = Search(first, second).best()
+    if found is None or (found.complexity and found.common.sum() < _FEWEST):
+        return _not_explained(sides, raw, None, "no map between the two can be estimated: too few common joints")
+    return _explained(first, second, sides, raw, found)
+
+
+def _explained(a: Side, b: Side, sides: tuple[dict, dict], raw: dict, found: Alignment) -> Comparison:
+    cut = cut_off(found, a, b) if found.affine.model.complexity else None
+    rest = None
+    if cut:
+        found, rest = cut[0], Rest((cut[1],))
+    elif not found.exact:
+        found = quieted(found, a, b)
+    if found.same_share <= SAME_SHARE and (rounding := rounded_before(found, a, b)):
+        found, rest = rounding[0], Rest((rounding_cause(*rounding[1:]),))
+    if not (found.same_share > SAME_SHARE or is_noise(found)):
+        return _not_explained(sides, raw, found, "not the same movement, or changed in a way that is not known here")
+    confidence = compare_confidence(found, a, b)
+    subject = Subject(a, b, found)
+    rest = rest or explain_rest(subject, confidence)
+    causes = tuple(sorted(_causes(subject, confidence, rest), key=lambda cause: -cause.score))
+    unexplained = () if rest.noise else _unexplained(found, confidence, rest, causes)
+    figures = {"as_they_stand": raw, "left": what_is_left(found)}
+    if causes and not unexplained:
+        return Comparison("csv", "explained", _summary(causes), sides, causes, figures)
+    summary = "different, explained in part" if causes else "different, not explained"
+    return Comparison("csv", "not-explained", summary, sides, causes, figures, unexplained)
+
+
+def _causes(subject: Subject, confidence: Confidence, rest: Rest) -> list[Cause]:
+    causes = [
+        *explain_time(subject),
+        *explain_order(subject),
+        *explain_coordinates(subject),
+        *explain_gaps(subject),
+        *explain_missing(subject, confidence),
+        *rest.causes,
+        *explain_confidence(confidence, rest.causes),
+    ]
+    # A change of coordinates leaves last digits as well: they are worth a word where nothing else differs.
+    return [cause for cause in causes if cause.code != LAST_DIGITS] or causes
+
+
+def _unexplained(found: Alignment, confidence: Confidence, rest: Rest, causes: tuple[Cause, ...]) -> tuple[str, ...]:
+    """What differs still, a line each."""
+    lines = []
+    if count := int(found.off.sum()) + rest.unexplained:
+        lines.append(f"{count} of {int(found.common.sum())} joints still differ by more than rounding")
+    if confidence.kind == "other":
+        lines.append(
+            f"confidences differ on {confidence.differing} joints, by {confidence.median:.3g} in the median and "
+            f"{confidence.largest:.3g} at most"
+        )
+    if not causes and not lines:
+        lines.append("nothing differs but the confidences of missing joints")
+    return tuple(lines)
+
+
+def _not_explained(sides: tuple[dict, dict], raw: dict, found: Alignment | None, why: str) -> Comparison:
+    figures = {"as_they_stand": raw} | ({"best_attempt": what_is_left(found)} if found else {})
+    return Comparison("csv", "not-explained", f"different, not explained: {why}", sides, figures=figures, notes=())
+
+
+def _summary(causes: tuple[Cause, ...]) -> str:
+    certain = "explained" if all(cause.score == 1 for cause in causes) else "probably explained"
+    return f"different, {certain}: {len(causes)} cause{'s' * (len(causes) > 1)}"

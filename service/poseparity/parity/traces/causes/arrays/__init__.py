@@ -1,0 +1,1 @@
+"""Causes that only the values themselves tell."""

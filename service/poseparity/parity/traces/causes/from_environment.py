@@ -1,0 +1,213 @@
+"""Causes that the two environment snapshots tell, each with what it can do to the stage that differs first."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from ....environment.compare import compare_snapshots
+from ....environment.files import VerifyError
+from ....environment.policy import load_policy
+from ....environment.snapshot import check_snapshot
+from ....errors import TraceError
+from ....settings import ROOT
+from ....trace.reading import TraceFile
+from ...result import Cause
+from .catalogue import cause, show
+
+POLICY = ROOT / "lockfiles/parity.toml"
+_LISTED = 6
+
+
+@dataclass(frozen=True)
+class Group:
+    """Facts of a snapshot that have one cause.
+
+    Attributes:
+        patterns: of the facts' paths; the first group with a pattern that matches takes a fact.
+        libraries: whose results it changes; "" for all.
+        weight: how sure it is, 0 to 1, where the first stage that differs uses such a library.
+    """
+
+    code: str
+    patterns: tuple[str, ...]
+    libraries: tuple[str, ...]
+    weight: float
+
+
+_INSTRUCTIONS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "NPY_DISABLE_CPU_FEATURES",
+                 "OPENCV_CPU_DISABLE")  # fmt: skip
+_ALL = ("cv2", "numpy", "torch", "mmaction2", "ultralytics")
+GROUPS = (
+    Group("shadowed-module", ("imports.shadowed.*",), (), 0.86),
+    Group("byte-code", ("imports.bytecode.*",), (), 0.86),
+    Group("foreign-code", ("imports.unrecorded.*", "imports.standard_library.*", "libraries.*"), (), 0.84),
+    Group("search-path", ("imports.path", "imports.folders.*"), (), 0.5),
+    Group("variables", ("variables.*", "interpreter.optimize"), (), 0.79),
+    Group("cv2-providers", ("cv2_providers.*", "packages.opencv-contrib-python*", "packages.opencv-python-headless*",
+                            "modules.cv2.package"), ("cv2",), 0.85),
+    Group("opencv", ("packages.opencv-*", "modules.cv2.version", "modules.cv2.build.build_digest"), ("cv2",), 0.8),
+    Group("numpy", ("packages.numpy.*", "modules.numpy.version", "modules.numpy.build.openblas.config"),
+          ("numpy", "cv2"), 0.8),
+    Group("torch", ("packages.torch.*", "packages.torchvision.*", "packages.nvidia-*", "packages.triton*",
+                    "modules.torch.version", "modules.torch.build.git_version", "modules.torch.build.config_digest",
+                    "modules.torch.build.cuda*", "modules.torch.build.mkl*"), ("torch",), 0.8),
+    Group("mmaction2", ("packages.mm*", "modules.mm*"), ("mmaction2",), 0.8),
+    Group("ultralytics", ("packages.ultralytics*", "modules.ultralytics.*"), ("ultralytics",), 0.8),
+    Group("mkl-branch", ("pins.by_name.MKL_CBWR.*", "pins.by_name.MKL_CBWR"), ("torch",), 0.78),
+    Group("threads", ("pins.by_name.*_NUM_THREADS*", "pins.by_name.MKL_DYNAMIC*", "modules.*.threads"),
+          ("torch", "numpy"), 0.78),
+    Group("ipp", ("pins.by_name.OPENCV_IPP*", "modules.cv2.build.ipp"), ("cv2",), 0.78),
+    Group("instruction-sets", (*(f"pins.by_name.{name}*" for name in _INSTRUCTIONS), "modules.*.cpu_capability",
+                               "modules.*.onednn_convolution", "modules.*.cpu_dispatch", "modules.*.cpu_features",
+                               "modules.*.openblas.core"), ("torch", "cv2", "numpy"), 0.76),
+    Group("pins", ("pins.*",), (), 0.5),
+    Group("platform", ("os.system", "machine.*"), _ALL, 0.82),
+    Group("libm", ("libm.*", "libc.*"), ("torch", "numpy"), 0.7),
+    Group("package-code", ("code.*", "packages.poseparity.*"), _ALL, 0.6),
+    Group("startup", ("startup.*",), (), 0.5),
+    Group("bundle-differs", ("bundle.*",), (), 0.0),  # told by the parameters, and by the bundles' digests
+    Group("processor", ("cpu.*",), _ALL, 0.3),
+    Group("packages", ("packages.*", "modules.*"), (), 0.3),
+    Group("environment", ("*",), (), 0.26),
+)  # fmt: skip
+# What each stage, or one value of it, computes with: the likeliest to show first.
+_LIBRARIES = {
+    "decode": ("cv2",),
+    "detect": ("torch", "ultralytics", "cv2", "numpy"),
+    "crop": ("numpy",),
+    "pose": ("torch", "cv2", "numpy"),
+    "pose.network_input": ("cv2", "numpy"),
+    "pose.network_output": ("torch", "numpy"),
+    "pose.persons": ("cv2", "numpy", "torch", "ultralytics"),
+    "crop.network_input": ("cv2", "numpy"),
+    "crop.network_output": ("torch", "numpy"),
+    "crop.persons": ("cv2", "numpy", "torch", "ultralytics"),
+    "inspect": ("numpy",),
+    "interpolate": ("numpy",),
+    "trim": ("numpy",),
+    "normalise": ("numpy", "mmaction2", "torch"),
+    "recognise": ("torch", "mmaction2", "numpy"),
+}
+_OPERATIONS, _DIGEST = "fingerprint.operations.", ".sha256"
+_SHOWN = ("error", "tolerance", "implied")
+_RELEVANCE = (1.0, 0.95, 0.9, 0.85)
+_ELSEWHERE = 0.35  # still surer than not to know
+_WITH_OPERATIONS = 0.1  # added where the fingerprint shows that the library does compute other bits
+_BOTH_SIDES = 0.5  # what is wrong in both environments alike explains less than what differs
+_COUNTED = ("error", "tolerance")
+_SECTIONS = re.compile(r"^(pins\.by_name|packages|variables|libraries|imports\.(shadowed|bytecode|unrecorded))\.")
+
+
+def findings_of(a: TraceFile, b: TraceFile) -> list[dict] | None:
+    """What verify_env.py finds between the two environments, gravest first; None where a trace has none.
+
+    Raises:
+        TraceError: an environment is not of verify_env.py's form.
+    """
+    if a.trace.environment is None or b.trace.environment is None:
+        return None
+    try:
+        sides = [check_snapshot(side.trace.environment, f"{side.name}: environment") for side in (a, b)]
+        return compare_snapshots(*sides, load_policy(POLICY))
+    except VerifyError as error:
+        raise TraceError(str(error), fix="record both traces with the same release") from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise TraceError(
+            f"the environment of {a.name} or {b.name} is damaged ({error!s:.80})", fix="record that trace again"
+        ) from error
+
+
+def causes_of(findings: Collection[dict], place: tuple[str, str] | None) -> list[Cause]:
+    """One cause for each group of facts that differ.
+
+    Args:
+        findings: of `findings_of`.
+        place: the stage and the value that differ first; None where nothing does.
+    """
+    operations = _operations(findings)
+    grouped = _grouped(findings)
+    causes = [_cause(group, facts, operations, place) for group, facts in grouped]
+    told = {library for group, _ in grouped for library in group.libraries}
+    return [*causes, *_lone_operations(operations, told, place)]
+
+
+def _grouped(findings: Iterable[dict]) -> list[tuple[Group, list[dict]]]:
+    found: dict[str, list[dict]] = {}
+    for finding in findings:
+        group = next(group for group in GROUPS if any(fnmatchcase(finding["path"], each) for each in group.patterns))
+        counted = finding["verdict"] in _COUNTED or group.code == "processor"
+        if counted and group.weight and not finding["path"].startswith("fingerprint."):
+            found.setdefault(group.code, []).append(finding)
+    groups = {group.code: group for group in GROUPS}
+    if "cv2-providers" in found and "opencv" in found:  # whose files were overwritten is a consequence
+        found["cv2-providers"] += found.pop("opencv")
+    return [(groups[code], facts) for code, facts in found.items()]
+
+
+def _cause(group: Group, facts: list[dict], operations: dict[str, list[str]], place: tuple[str, str] | None) -> Cause:
+    score = group.weight * _relevance(group.libraries, place)
+    if all(fact["reference"] == fact["current"] for fact in facts):
+        score *= _BOTH_SIDES
+    evidence = {"what": _what(facts), "facts": [_fact(fact) for fact in facts[:_LISTED]], "count": len(facts)}
+    evidence["effect"] = _main(facts)["effect"]
+    if own := [name for library in group.libraries for name in operations.get(library, ())]:
+        evidence |= {"operations": own[:_LISTED], "operations_count": len(own)}
+        score = min(0.9, score + _WITH_OPERATIONS)
+    return cause(group.code, score=score, **evidence)
+
+
+def _lone_operations(
+    operations: dict[str, list[str]], told: set[str], place: tuple[str, str] | None
+) -> Iterator[Cause]:
+    """Operations whose difference no other fact explains: the processor, or what no snapshot sees."""
+    for library, names in operations.items():
+        if library not in told:
+            score = 0.75 * _relevance((library,), place)
+            yield cause("operations", score=score, library=library, what=names[:_LISTED], count=len(names))
+
+
+def _relevance(libraries: tuple[str, ...], place: tuple[str, str] | None) -> float:
+    """How likely it is that another such library shows in this place first."""
+    if place is None or not libraries:
+        return 1.0
+    stage, value = place
+    used = _LIBRARIES.get(f"{stage}.{value}") or _LIBRARIES.get(stage, _ALL)
+    ranks = [used.index(library) for library in libraries if library in used]
+    return _RELEVANCE[min(min(ranks), len(_RELEVANCE) - 1)] if ranks else _ELSEWHERE
+
+
+def _operations(findings: Iterable[dict]) -> dict[str, list[str]]:
+    """Library to the operations of the fingerprint whose digests differ, those left out that no stage calls."""
+    found: dict[str, list[str]] = {}
+    for finding in findings:
+        path = finding["path"]
+        if path.startswith(_OPERATIONS) and path.endswith(_DIGEST) and finding["verdict"] in _SHOWN:
+            name = path.removeprefix(_OPERATIONS).removesuffix(_DIGEST)
+            found.setdefault(name.partition(".")[0], []).append(name)
+    return found
+
+
+def _main(facts: list[dict]) -> dict:
+    """The fact that tells most: a version, or a pin, before what follows from it."""
+    order = ("cv2_providers.names", "packages.*.version", "packages.*.public_version", "pins.*", "packages.*", "*")
+    return min(facts, key=lambda fact: next(i for i, each in enumerate(order) if fnmatchcase(fact["path"], each)))
+
+
+def _what(facts: list[dict]) -> str:
+    main = _main(facts)
+    name = _SECTIONS.sub("", main["path"])
+    more = f" (and {len(facts) - 1} more)" if len(facts) > 1 else ""
+    return f"{name.removesuffix('.state')} {_value(main['reference'])} in A, {_value(main['current'])} in B{more}"
+
+
+def _fact(fact: dict) -> dict:
+    return {"fact": fact["path"], "a": fact["reference"], "b": fact["current"], "verdict": fact["verdict"]}
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        value = value.get("version", f"{len(value)} facts")
+    return show(value)

@@ -1,0 +1,103 @@
+"""All causes of a comparison, the likeliest first, and what differs without effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ....trace.model import CODE
+from ....trace.reading import TraceFile
+from ...result import Cause
+from ..stages import StageComparison
+from . import from_arrays, from_environment, from_parameters
+from .catalogue import cause
+
+_INPUT = 0.97
+_FURTHER = 0.2  # a parameter of a later stage does not explain the first difference; it adds to those that follow
+_SOMETHING = 0.25  # with nothing surer than this, the report says that it does not know
+Ranked = tuple[tuple[Cause, ...], tuple[Cause, ...]]
+
+
+def causes_of(
+    a: TraceFile,
+    b: TraceFile,
+    stages: tuple[StageComparison, ...],
+    first: StageComparison | None,
+    findings: list[dict] | None,
+) -> Ranked:
+    """(causes, warnings), each the likeliest first: what explains the difference, and what had no effect.
+
+    Args:
+        first: the first stage that differs; None where none does: then everything is a warning.
+        findings: of verify_env.py; None where a trace has no environment.
+    """
+    place = None if first is None else (first.name, next(value.name for value in first.differing))
+    environment = from_environment.causes_of(findings or (), place)
+    given = list(_given(a, b, stages))
+    before, here, later = _by_place(stages, first)
+    without_effect = [each for stage in before for each in from_parameters.causes_of(stage, a, b)]
+    if first is None:
+        return (), _ordered([*given, *without_effect, *environment])
+    own = [*from_parameters.causes_of(here, a, b), *from_arrays.causes_of(here, a, b)]
+    further = [
+        replace(each, score=_FURTHER * each.score) for stage in later for each in from_parameters.causes_of(stage, a, b)
+    ]
+    causes = _ordered([*given, *own, *environment, *further])
+    if not causes or causes[0].score < _SOMETHING:
+        causes = (_unknown(here, a, b), *causes)
+    return causes, _ordered(without_effect)
+
+
+def _by_place(
+    stages: tuple[StageComparison, ...], first: StageComparison | None
+) -> tuple[list[StageComparison], StageComparison | None, list[StageComparison]]:
+    """The stages before the first that differs, that one, and those after it."""
+    if first is None:
+        return list(stages), None, []
+    position = stages.index(first)
+    return list(stages[:position]), first, list(stages[position + 1 :])
+
+
+def _given(a: TraceFile, b: TraceFile, stages: tuple[StageComparison, ...]) -> Iterator[Cause]:
+    """Other inputs, and other bundles where no parameter tells of it."""
+    first, second = a.trace.input, b.trace.input
+    if first.kind == second.kind and first.sha256 != second.sha256:
+        shown = [f"{each.name} ({each.bytes} bytes, sha256 {each.sha256[:12]})" for each in (first, second)]
+        yield cause("input-differs", score=_INPUT, a=shown[0], b=shown[1])
+    mine, theirs = a.trace.bundle, b.trace.bundle
+    known = mine.sha256 is not None and theirs.sha256 is not None  # a golden trace does not tell
+    if known and mine.sha256 != theirs.sha256 and not any(_of_bundle(stage) for stage in stages):
+        shown = [f"{each.name} {each.version} ({each.sha256[:12]})" for each in (mine, theirs)]
+        yield cause("bundle-differs", score=0.2, a=shown[0], b=shown[1])
+
+
+def _of_bundle(stage: StageComparison) -> bool:
+    labels = any(value.name == "labels" and value.state == "diverged" for value in stage.values)
+    return labels or any(parameter.path.partition(".")[0] not in CODE for parameter in stage.parameters)
+
+
+def _unknown(stage: StageComparison, a: TraceFile, b: TraceFile) -> Cause:
+    hint = "run B's input twice on B: where two runs of one machine differ, threads or memory are at fault"
+    if a.arrays is None or b.arrays is None:
+        hint = "record both with --trace-arrays and compare again"
+    return cause("unknown", score=_SOMETHING, stage=stage.name, hint=hint)
+
+
+def _ordered(causes: Iterable[Cause]) -> tuple[Cause, ...]:
+    """The likeliest first; of those that say the same, the surest only."""
+    ranked = sorted(causes, key=lambda each: -each.score)
+    unique: dict[tuple, Cause] = {}
+    for each in ranked:
+        unique.setdefault((each.code, each.stage, str(each.evidence.get("parameter", ""))), each)
+    found = list(unique.values())
+    return tuple(each for each in found if not _repeated(each, found))
+
+
+def _repeated(candidate: Cause, found: list[Cause]) -> bool:
+    """Whether the same code at the same stage is told by a parameter already."""
+    return "parameter" not in candidate.evidence and any(
+        each is not candidate
+        and (each.code, each.stage) == (candidate.code, candidate.stage)
+        and "parameter" in each.evidence
+        for each in found
+    )

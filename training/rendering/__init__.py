@@ -1,0 +1,1 @@
+"""Renders figures that move, with the truth of every joint."""
