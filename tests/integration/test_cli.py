@@ -211,3 +211,13 @@ def test_numpy_is_not_loaded_before_the_processor_is_looked_at():
     loaded = "import sys, poseparity.cli.main; sys.exit(str(sorted({'numpy', 'torch', 'cv2'} & {*sys.modules})))"
     done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=False)
     assert done.stderr == "[]\n"
+
+
+def test_a_reader_that_has_enough_ends_it_quietly():
+    program = Path(sys.executable).with_name("poseparity")
+    command = f"'{program}' bundle show | head -n 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() in (["{", "141"], ["{", "0"]) and done.stderr == ""
+    command = f"'{program}' env | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("141\n", "")

@@ -20,11 +20,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from poseparity.bundle.bundle import MANIFEST, Golden, load_bundle
+from poseparity.bundle.mmaction2_types import TRANSFORMS, check_model, check_transform
 from poseparity.bundle.toml import dump
 from poseparity.cli import main as cli
 from poseparity.errors import BundleError, PoseParityError
 from poseparity.golden.replay import compared, read_golden
-from poseparity.libraries.mmaction2_types import TRANSFORMS, check_model, check_transform
 from poseparity.records import NormalisedClips
 from poseparity.settings import load_settings
 from poseparity.stages.normalise import _build

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from ..errors import BundleError
-from ..libraries.mmaction2_types import check_model, check_transform
+from .mmaction2_types import check_model, check_transform
 from .plain_files import read_toml, shown
 from .signing import check_signature
 from .tables import ENGINES, FILE_NAME, STRATEGIES, CropParameters, PoseParameters, Table, UltralyticsTable

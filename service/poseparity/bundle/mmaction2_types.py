@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from ..bundle.plain_files import shown
 from ..errors import BundleError
+from .plain_files import shown
 
 _FIX = (
     "use the types and arguments of MMAction2 that bundles run: import the model again with `poseparity bundle import`"

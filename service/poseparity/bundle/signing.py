@@ -7,7 +7,6 @@ A deployment insists on a signature by a setting, POSEPARITY_BUNDLE_SIGNERS: ssh
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import shutil
 import subprocess
@@ -22,25 +21,6 @@ _OWN = {LIST, SIGNATURE}
 _MAX_FILES, _MAX_BYTES = 1000, 2**20
 _TIMEOUT_S = 60
 _SIGN = "sign it: poseparity bundle sign DIR --key FILE; or get the bundle again from where it came from"
-
-
-def add_parser(actions) -> None:
-    """Add `sign` to the actions of `poseparity bundle`."""
-    text = "sign every file of a bundle with an SSH key, for servers whose POSEPARITY_BUNDLE_SIGNERS asks for it"
-    action = actions.add_parser("sign", help=text, description=text)
-    action.add_argument("folder", type=Path, metavar="DIR")
-    text = "private key, as ssh-keygen makes it, or the public one of a key in the agent"
-    action.add_argument("--key", type=Path, required=True, metavar="FILE", help=text)
-    action.set_defaults(command=_run)
-
-
-def _run(options: argparse.Namespace) -> int:
-    from .bundle import load_bundle
-
-    bundle = load_bundle(options.folder)
-    count = sign(bundle.folder, options.key)
-    print(f"{bundle.folder}: {count} files signed; {LIST} and {SIGNATURE} travel with the bundle")
-    return 0
 
 
 def sign(folder: Path, key: Path) -> int:

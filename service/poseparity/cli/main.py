@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .. import numerics
-from ..bundle import signing
 from ..errors import OutputError, PoseParityError, TooManyMissingJoints
 from ..outputs import check_output
 from ..settings import ROOT, Settings, load_settings
 from ..trace import command as tracing
-from . import bundle as golden
-from . import bundle_fetch as fetching
-from . import bundle_import as importing
-from . import compare as comparing
+from . import bundle as bundle_actions
+from . import bundle_fetch, bundle_import, bundle_sign, compare
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline, PipelineResult
@@ -28,6 +25,7 @@ _UNPINNED = (
     "poseparity: WARNING: --unpinned: the numerical pins are not set and not checked. Scores may differ from those of "
     "every other machine, and from this one's tomorrow. Use them to compare, and for nothing else."
 )
+_PIPE_CLOSED = 141  # what a shell shows of a program that SIGPIPE ended
 _LONGEST = 3  # stretches that the summary names; --json has more
 
 
@@ -36,7 +34,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         numerics.require_processor()  # nothing above loads NumPy, whose pinned kernels would end the process there
-        return options.command(options)
+        status = options.command(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read what we print has enough, as `head` has: the rest goes nowhere, Python's own last flush included.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _PIPE_CLOSED
     except PoseParityError as error:
         print(f"poseparity: {error}\n  fix: {error.fix}", file=sys.stderr)
         return 2
@@ -63,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     tracing.add_options(run)
     run.set_defaults(command=_run)
 
-    comparing.add_parser(commands)
+    compare.add_parser(commands)
 
     env = commands.add_parser("env", help="show whether each numerical pin took effect")
     env.add_argument("--json", action="store_true", help="print the whole environment snapshot")
@@ -77,10 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     show = actions.add_parser("show", help="print a bundle's parameters")
     show.add_argument("folder", type=Path, nargs="?", metavar="DIR")
     show.set_defaults(command=_bundle_show)
-    golden.add_parsers(actions)
-    signing.add_parser(actions)
-    importing.add_parser(actions)
-    fetching.add_parser(actions)
+    bundle_actions.add_parsers(actions)
+    bundle_sign.add_parser(actions)
+    bundle_import.add_parser(actions)
+    bundle_fetch.add_parser(actions)
     return parser
 
 

@@ -12,10 +12,10 @@ from functools import cache
 import numpy as np
 
 from ..bundle.bundle import Bundle, Joints, NormaliseParameters
+from ..bundle.mmaction2_types import check_transform
 from ..errors import BundleError, InputError
 from ..keypoints import coco18_from_coco17
 from ..libraries.mmaction2 import registries
-from ..libraries.mmaction2_types import check_transform
 from ..records import NormalisedClips, Skeleton
 
 _CHANNELS_XY = 2

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 
 from ..bundle.bundle import Bundle
+from ..bundle.mmaction2_types import check_model
 from ..bundle.weights import BUILD_ERRORS, loaded
 from ..errors import BundleError
 from ..libraries.mmaction2 import registries
-from ..libraries.mmaction2_types import check_model
 from ..records import NormalisedClips, Prediction
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 
 from ...bundle.bundle import Joints
+from ...bundle.mmaction2_types import check_model, check_transform
 from ...bundle.plain_files import shown
 from ...bundle.weights import BUILD_ERRORS, WithoutMemory, check_state
 from ...errors import BundleError, ImportRefused
 from ...keypoints import Coco17, Coco18
 from ...libraries.mmaction2 import registries
-from ...libraries.mmaction2_types import check_model, check_transform
 from ...stages.recognise import build_model
 from .config import TestConfig, read_config
 from .inert import Checkpoint, read_checkpoint
