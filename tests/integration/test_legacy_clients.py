@@ -329,7 +329,7 @@ def test_the_document_names_every_field_and_every_warning(server):
     for name in schemas["LegacyRequest"]["properties"]:
         assert f"| `{name}` |" in text
     package = ROOT / "service/poseparity"
-    sources = [package / name for name in ("plausible.py", "csv_input.py", "skeleton_csv.py", "web/legacy.py")]
+    sources = [package / name for name in ("plausible.py", "csv_input.py", "skeleton_csv.py", "web/routes/legacy.py")]
     codes = {code for path in sources for code in re.findall(r'Notice\(\s*"([a-z-]+)"', path.read_text("utf-8"))}
     assert len(codes) >= 8
     assert all(f"`{code}`" in text for code in codes)
