@@ -12,8 +12,16 @@ from poseparity.engines.openpose_binary.program import Installation, find_progra
 from tests.integration.web_server import Server
 from tests.openpose_for_tests import install
 
+# Those that `scripts/test --quick` takes along: one of each kind of thing, a second or two each.
+QUICK = ("compare_command", "compare_page", "compare_traces", "csv_input", "pipeline", "web_protocol")
 UPLOAD_LIMIT = 32 * 2**20
 STALL_SECONDS = 5
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem.removeprefix("test_") not in QUICK:
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")

@@ -147,6 +147,7 @@ def outcome(path: Path) -> tuple[float, int | str]:
     return time.monotonic() - began, status
 
 
+@pytest.mark.slow
 def test_no_hostile_video_fails_hangs_or_takes_much(folder, figures):
     files = []
     for name, content in hostile_media.hostile(folder):
