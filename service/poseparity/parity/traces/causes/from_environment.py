@@ -15,6 +15,7 @@ from ....errors import TraceError
 from ....settings import ROOT
 from ....trace.reading import TraceFile
 from ...result import Cause
+from . import certainty
 from .catalogue import cause, show
 
 POLICY = ROOT / "lockfiles/parity.toml"
@@ -93,10 +94,6 @@ _LIBRARIES = {
 }
 _OPERATIONS, _DIGEST = "fingerprint.operations.", ".sha256"
 _SHOWN = ("error", "tolerance", "implied")
-_RELEVANCE = (1.0, 0.95, 0.9, 0.85)
-_ELSEWHERE = 0.35  # still surer than not to know
-_WITH_OPERATIONS = 0.1  # added where the fingerprint shows that the library does compute other bits
-_BOTH_SIDES = 0.5  # what is wrong in both environments alike explains less than what differs
 _COUNTED = ("error", "tolerance")
 _SECTIONS = re.compile(r"^(pins\.by_name|packages|variables|libraries|imports\.(shadowed|bytecode|unrecorded))\.")
 
@@ -150,12 +147,12 @@ def _grouped(findings: Iterable[dict]) -> list[tuple[Group, list[dict]]]:
 def _cause(group: Group, facts: list[dict], operations: dict[str, list[str]], place: tuple[str, str] | None) -> Cause:
     score = group.weight * _relevance(group.libraries, place)
     if all(fact["reference"] == fact["current"] for fact in facts):
-        score *= _BOTH_SIDES
+        score *= certainty.BOTH_SIDES
     evidence = {"what": _what(facts), "facts": [_fact(fact) for fact in facts[:_LISTED]], "count": len(facts)}
     evidence["effect"] = _main(facts)["effect"]
     if own := [name for library in group.libraries for name in operations.get(library, ())]:
         evidence |= {"operations": own[:_LISTED], "operations_count": len(own)}
-        score = min(0.9, score + _WITH_OPERATIONS)
+        score = min(certainty.AT_MOST, score + certainty.WITH_OPERATIONS)
     return cause(group.code, score=score, **evidence)
 
 
@@ -165,7 +162,7 @@ def _lone_operations(
     """Operations whose difference no other fact explains: the processor, or what no snapshot sees."""
     for library, names in operations.items():
         if library not in told:
-            score = 0.75 * _relevance((library,), place)
+            score = certainty.OPERATIONS_ALONE * _relevance((library,), place)
             yield cause("operations", score=score, library=library, what=names[:_LISTED], count=len(names))
 
 
@@ -176,7 +173,7 @@ def _relevance(libraries: tuple[str, ...], place: tuple[str, str] | None) -> flo
     stage, value = place
     used = _LIBRARIES.get(f"{stage}.{value}") or _LIBRARIES.get(stage, _ALL)
     ranks = [used.index(library) for library in libraries if library in used]
-    return _RELEVANCE[min(min(ranks), len(_RELEVANCE) - 1)] if ranks else _ELSEWHERE
+    return certainty.RELEVANCE[min(min(ranks), len(certainty.RELEVANCE) - 1)] if ranks else certainty.ELSEWHERE
 
 
 def _operations(findings: Iterable[dict]) -> dict[str, list[str]]:

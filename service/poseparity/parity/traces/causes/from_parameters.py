@@ -10,7 +10,7 @@ from ....trace.reading import TraceFile
 from ...result import Cause
 from ..parameters import ParameterDifference
 from ..stages import StageComparison
-from . import transforms
+from . import certainty, transforms
 from .catalogue import cause
 
 # Path of a parameter, STAGE.NAME, to the code of its cause; the first that matches.
@@ -54,7 +54,6 @@ _CODES = (
     ("normalise.joints", "graph-joints"),
     ("recognise.model.*", "architecture"),
 )
-SURE, LIKELY, CODE = 0.95, 0.9, 0.7
 _WEIGHTS = {"detect": "the detector", "pose": "the pose network", "recognise": "the recogniser"}
 # They say which other parameters there are; see tables.py and bundle.py.
 _FORMS = ("crop.strategy", "pose.engine", "trim.method", "normalise.reference", "normalise.confidence")
@@ -99,7 +98,7 @@ def _head(parameter: str) -> str:
 def _plain(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
     path = parameter_of(stage.name, difference.path)
     code = next((code for pattern, code in _CODES if fnmatchcase(path, pattern)), "parameter")
-    score = LIKELY if code == "parameter" else SURE
+    score = certainty.UNNAMED_PARAMETER if code == "parameter" else certainty.PARAMETER
     yield cause(code, score=score, stage=stage.name, parameter=path, a=difference.a, b=difference.b)
 
 
@@ -108,7 +107,7 @@ def _weights(stage: StageComparison, difference: ParameterDifference, _a: TraceF
     table = parameter_of(stage.name, difference.path).partition(".")[0]
     yield cause(
         "weights",
-        score=SURE,
+        score=certainty.PARAMETER,
         stage=stage.name,
         weights=_WEIGHTS.get(table, table),
         a=_short(difference.a),
@@ -124,7 +123,9 @@ def _interpolation(
         yield from _plain(stage, difference, a, b)
         return
     side = "A" if difference.a == "none" else "B"
-    yield cause("interpolation-off", score=SURE, stage=stage.name, side=side, a=difference.a, b=difference.b)
+    yield cause(
+        "interpolation-off", score=certainty.PARAMETER, stage=stage.name, side=side, a=difference.a, b=difference.b
+    )
 
 
 def _trimming(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -135,7 +136,7 @@ def _trimming(stage: StageComparison, difference: ParameterDifference, a: TraceF
         return
     frames = _frames_of(a if off[0] == "A" else b, "trim")
     values = {"parameter": f"{stage.name}.{difference.path}", "a": difference.a, "b": difference.b}
-    yield cause("trimming-off", score=SURE, stage=stage.name, side=off[0], frames=frames, **values)
+    yield cause("trimming-off", score=certainty.PARAMETER, stage=stage.name, side=off[0], frames=frames, **values)
 
 
 def keeps_all(side: TraceFile) -> bool:
@@ -154,14 +155,14 @@ def _frames_of(side: TraceFile, name: str) -> int | None:
 def _transforms(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     lists = difference.a, difference.b
     if all(isinstance(each, list) for each in lists):
-        yield from transforms.causes_of_transforms(stage.name, *lists, score=SURE)
+        yield from transforms.causes_of_transforms(stage.name, *lists, score=certainty.PARAMETER)
     else:
         yield from _plain(stage, difference, a, b)
 
 
 def _classes(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     first, second = (side.trace.stage(stage.name).parameters.get("transforms", []) for side in (a, b))
-    yield from transforms.causes_of_classes(stage, difference, (first, second), score=SURE)
+    yield from transforms.causes_of_classes(stage, difference, (first, second), score=certainty.PARAMETER)
 
 
 def _code(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -172,7 +173,7 @@ def _code(stage: StageComparison, difference: ParameterDifference, a: TraceFile,
         codes = [side.trace.stage(stage.name).parameters.get(key) for side in (a, b)]
         module = next((code.get("module") for code in codes if isinstance(code, dict)), stage.name)
         shown = {"a": _short(difference.a), "b": _short(difference.b)}
-        yield cause("stage-code", score=CODE, stage=stage.name, module=module, **shown, **versions)
+        yield cause("stage-code", score=certainty.STAGE_CODE, stage=stage.name, module=module, **shown, **versions)
 
 
 def _flags(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
@@ -182,14 +183,14 @@ def _flags(stage: StageComparison, difference: ParameterDifference, _a: TraceFil
         mine, theirs = (each if isinstance(each, list) else [] for each in (difference.a, difference.b))
         only = [[flag for flag in flags if flag not in other] for flags, other in ((mine, theirs), (theirs, mine))]
         shown = only if any(only) else (mine, theirs)  # the same in another order
-        yield cause("pose-flags", score=SURE, stage=stage.name, a=shown[0], b=shown[1])
+        yield cause("pose-flags", score=certainty.PARAMETER, stage=stage.name, a=shown[0], b=shown[1])
 
 
 def _labels(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     if any(value.name == "labels" and value.state == "diverged" for value in stage.values):
         mine, theirs = ([score.label for score in side.trace.prediction.scores] for side in (a, b))
         code = "labels-order" if sorted(mine) == sorted(theirs) else "labels"
-        yield cause(code, score=SURE, stage=stage.name, a=mine, b=theirs)
+        yield cause(code, score=certainty.PARAMETER, stage=stage.name, a=mine, b=theirs)
 
 
 def _nothing(*_: object) -> Iterator[Cause]:

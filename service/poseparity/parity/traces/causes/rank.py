@@ -9,12 +9,9 @@ from ....trace.model import CODE
 from ....trace.reading import TraceFile
 from ...result import Cause
 from ..stages import StageComparison
-from . import from_arrays, from_environment, from_parameters
+from . import certainty, from_arrays, from_environment, from_parameters
 from .catalogue import cause
 
-_INPUT = 0.97
-_FURTHER = 0.2  # a parameter of a later stage does not explain the first difference; it adds to those that follow
-_SOMETHING = 0.25  # with nothing surer than this, the report says that it does not know
 Ranked = tuple[tuple[Cause, ...], tuple[Cause, ...]]
 
 
@@ -40,10 +37,12 @@ def causes_of(
         return (), _ordered([*given, *without_effect, *environment])
     own = [*from_parameters.causes_of(here, a, b), *from_arrays.causes_of(here, a, b)]
     further = [
-        replace(each, score=_FURTHER * each.score) for stage in later for each in from_parameters.causes_of(stage, a, b)
+        replace(each, score=certainty.LATER_STAGE * each.score)
+        for stage in later
+        for each in from_parameters.causes_of(stage, a, b)
     ]
     causes = _ordered([*given, *own, *environment, *further])
-    if not causes or causes[0].score < _SOMETHING:
+    if not causes or causes[0].score < certainty.SOMETHING:
         causes = (_unknown(here, a, b), *causes)
     return causes, _ordered(without_effect)
 
@@ -63,12 +62,12 @@ def _given(a: TraceFile, b: TraceFile, stages: tuple[StageComparison, ...]) -> I
     first, second = a.trace.input, b.trace.input
     if first.kind == second.kind and first.sha256 != second.sha256:
         shown = [f"{each.name} ({each.bytes} bytes, sha256 {each.sha256[:12]})" for each in (first, second)]
-        yield cause("input-differs", score=_INPUT, a=shown[0], b=shown[1])
+        yield cause("input-differs", score=certainty.INPUT, a=shown[0], b=shown[1])
     mine, theirs = a.trace.bundle, b.trace.bundle
     known = mine.sha256 is not None and theirs.sha256 is not None  # a golden trace does not tell
     if known and mine.sha256 != theirs.sha256 and not any(_of_bundle(stage) for stage in stages):
         shown = [f"{each.name} {each.version} ({each.sha256[:12]})" for each in (mine, theirs)]
-        yield cause("bundle-differs", score=0.2, a=shown[0], b=shown[1])
+        yield cause("bundle-differs", score=certainty.BUNDLE_DIGEST, a=shown[0], b=shown[1])
 
 
 def _of_bundle(stage: StageComparison) -> bool:
@@ -80,7 +79,7 @@ def _unknown(stage: StageComparison, a: TraceFile, b: TraceFile) -> Cause:
     hint = "run B's input twice on B: where two runs of one machine differ, threads or memory are at fault"
     if a.arrays is None or b.arrays is None:
         hint = "record both with --trace-arrays and compare again"
-    return cause("unknown", score=_SOMETHING, stage=stage.name, hint=hint)
+    return cause("unknown", score=certainty.SOMETHING, stage=stage.name, hint=hint)
 
 
 def _ordered(causes: Iterable[Cause]) -> tuple[Cause, ...]:

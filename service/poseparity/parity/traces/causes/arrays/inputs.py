@@ -9,9 +9,9 @@ import numpy as np
 from .....trace.reading import TraceFile
 from ....result import Cause
 from ...stages import StageComparison
+from .. import certainty
 from ..catalogue import cause
 
-_CLEAR = 0.92
 _PIXELS = 10  # times as large: pixels against coordinates from -1 to 1
 _CENTRED = 0.05  # a mean of so many standard deviations is none
 _CLOSE = 2e-3  # share of the range that rounding may leave
@@ -21,7 +21,7 @@ def of_normalise(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator
     """Another box, scale, centre, precision or confidence; nothing where the arrays are not held or are equal."""
     boxes = [_box(side) for side in (a, b)]
     if None not in boxes and boxes[0] != boxes[1]:
-        yield cause("img-shape", score=_CLEAR, stage=stage.name, a=boxes[0], b=boxes[1])
+        yield cause("img-shape", score=certainty.SHOWN, stage=stage.name, a=boxes[0], b=boxes[1])
         return
     mine, theirs = (side.result("normalise", "inputs") for side in (a, b))
     if mine is not None and theirs is not None and mine.shape == theirs.shape and mine.ndim == 5:
@@ -50,7 +50,7 @@ def _of_inputs(stage: str, mine: np.ndarray, theirs: np.ndarray, size: np.ndarra
     if np.array_equal(mine[..., :2], theirs[..., :2]) and mine.shape[-1] == 3:
         side = _side(_all_one(scores[0]), _all_one(scores[1]))
         if side:
-            yield cause("scores-one", score=_CLEAR, stage=stage, side=side)
+            yield cause("scores-one", score=certainty.SHOWN, stage=stage, side=side)
         return
     first, second = (each[..., :2].reshape(-1, 2) for each in (mine, theirs))
     if np.isfinite(first).all() and np.isfinite(second).all():
@@ -67,7 +67,7 @@ def _of_positions(stage: str, a: np.ndarray, b: np.ndarray, size: np.ndarray | N
     factor = float(np.median(factors))
     centred = _side(_is_centred(a) and not _is_centred(b), _is_centred(b) and not _is_centred(a))
     if centred:
-        yield cause("mean-centring", score=_CLEAR, stage=stage, side=centred, factor=round(factor, 4))
+        yield cause("mean-centring", score=certainty.SHOWN, stage=stage, side=centred, factor=round(factor, 4))
     elif factor > _PIXELS or factor * _PIXELS < 1:
         yield _of_factor(stage, factor, a, b)
     else:
@@ -84,7 +84,7 @@ def _of_box(stage: str, a: np.ndarray, b: np.ndarray, factors: np.ndarray, size:
     if size is not None and np.allclose(offsets, factors - 1, atol=10 * _CLOSE):
         width, height = np.round(size / factors)
         mine, theirs = f"{size[0]:g}x{size[1]:g}", f"about {width:g}x{height:g}"
-    yield cause("img-shape", score=_CLEAR, stage=stage, a=mine, b=theirs, left=float(left))
+    yield cause("img-shape", score=certainty.SHOWN, stage=stage, a=mine, b=theirs, left=float(left))
 
 
 def _of_factor(stage: str, factor: float, a: np.ndarray, b: np.ndarray) -> Cause:
@@ -93,8 +93,8 @@ def _of_factor(stage: str, factor: float, a: np.ndarray, b: np.ndarray) -> Cause
     tiny = a if small == "A" else b
     # (x - w/2) / (w/2) of an x in [0,1] is -1 and a little.
     if np.abs(np.median(tiny) + 1) < 0.1:
-        return cause("coordinates-unit", score=_CLEAR, stage=stage, side=small, factor=round(factor, 6))
-    return cause("prenormalise-off", score=_CLEAR, stage=stage, side=large, factor=round(factor, 4))
+        return cause("coordinates-unit", score=certainty.SHOWN, stage=stage, side=small, factor=round(factor, 6))
+    return cause("prenormalise-off", score=certainty.SHOWN, stage=stage, side=large, factor=round(factor, 4))
 
 
 def _precision(stage: str, a: np.ndarray, b: np.ndarray) -> Cause | None:
@@ -104,7 +104,7 @@ def _precision(stage: str, a: np.ndarray, b: np.ndarray) -> Cause | None:
     if coarse[0] == coarse[1] or largest > _CLOSE * max(1.0, float(np.ptp(a))):
         return None
     types = ["float16" if each else "finer" for each in coarse]
-    return cause("keypoint-precision", score=_CLEAR, stage=stage, a=types[0], b=types[1], largest=largest)
+    return cause("keypoint-precision", score=certainty.SHOWN, stage=stage, a=types[0], b=types[1], largest=largest)
 
 
 def _spread(points: np.ndarray) -> np.ndarray:

@@ -10,12 +10,12 @@ import numpy as np
 from .....trace.reading import TraceFile
 from ....result import Cause
 from ...stages import StageComparison
+from .. import certainty
 from ..catalogue import cause
 
 _QUALITIES = (95, 75, 90, 85, 80, 70, 60, 50, 98, 100)
 _FRAMES = 3  # frames that are looked at
 _EXPLAINED = 0.5  # share of the difference that an explanation has to take away
-_CLEAR = 0.94
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ def of_network_input(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iter
     yield from found
     if not found and not stage.parameters:
         what = _amount(samples) if samples else "by how much is not known"
-        yield cause("pixels-changed", score=0.45, stage=stage.name, value="network_input", what=what)
+        yield cause(
+            "pixels-changed", score=certainty.UNEXPLAINED_PIXELS, stage=stage.name, value="network_input", what=what
+        )
 
 
 def _some(stage: StageComparison, value: str) -> list[int]:
@@ -74,7 +76,7 @@ def _samples(stage: StageComparison, a: TraceFile, b: TraceFile) -> list[_Sample
 
 def _colours(stage: str, samples: list[_Sample]) -> Iterator[Cause]:
     if samples and all(each.a.shape == each.b.shape and np.array_equal(each.a[..., ::-1], each.b) for each in samples):
-        yield cause("colour-order", score=_CLEAR, stage=stage, side="B")
+        yield cause("colour-order", score=certainty.PIXELS, stage=stage, side="B")
 
 
 def _conversions(stage: str, samples: list[_Sample]) -> Iterator[Cause]:
@@ -100,7 +102,9 @@ def _best_jpeg(stage: str, side: str, samples: list[_Sample], fit: _Fit) -> Iter
     quality = max(shares, key=shares.get)
     if shares[quality] > _EXPLAINED:
         share = round(shares[quality], 4)
-        yield cause("jpeg", score=_CLEAR * share, stage=stage, side=side, quality=quality, share_explained=share)
+        yield cause(
+            "jpeg", score=certainty.PIXELS * share, stage=stage, side=side, quality=quality, share_explained=share
+        )
 
 
 def _best_method(stage: str, side: str, samples: list[_Sample]) -> Iterator[Cause]:
@@ -114,7 +118,14 @@ def _best_method(stage: str, side: str, samples: list[_Sample]) -> Iterator[Caus
     method = max(shares, key=shares.get)
     if shares[method] > _EXPLAINED:
         share = round(shares[method], 4)
-        yield cause("resize-method", score=_CLEAR * share, stage=stage, side=side, method=method, share_explained=share)
+        yield cause(
+            "resize-method",
+            score=certainty.PIXELS * share,
+            stage=stage,
+            side=side,
+            method=method,
+            share_explained=share,
+        )
 
 
 def _share(samples: list[_Sample], change: Callable[[np.ndarray], np.ndarray], fit: _Fit) -> float:

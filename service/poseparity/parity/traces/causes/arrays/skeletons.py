@@ -11,13 +11,9 @@ from .....keypoints import Coco17
 from .....trace.reading import TraceFile
 from ....result import PROVEN, Cause
 from ...stages import StageComparison
+from .. import certainty
 from ..catalogue import cause
 from ..from_parameters import keeps_all
-
-_SAYS_HOW = 0.99  # proven: above that the inputs differ, because it says how
-_CLEAR = 0.92
-_LESS_CLEAR = 0.9
-_UNCLEAR = 0.85  # where no joint is missing in between, the end's gaps look the same without any interpolation
 
 
 def of_interpolate(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -32,10 +28,10 @@ def of_interpolate(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterat
         left = _missing(keypoints) & ~_missing(other)
         what = _left_out(left, gaps) or _held_values(keypoints, other, gaps)
         if left.any() and (left == (gaps & ~_missing(other))).all():
-            score = _CLEAR if _inner(gaps).any() else _UNCLEAR
+            score = certainty.SHOWN if _inner(gaps).any() else certainty.SHOWN_AT_THE_ENDS
             yield cause("interpolation-off", score=score, stage=stage.name, side=side, joints=int(left.sum()))
         if what and not (left & _inner(gaps)).any():
-            yield cause("interpolation-one-sided", score=_LESS_CLEAR, stage=stage.name, side=side, what=what)
+            yield cause("interpolation-one-sided", score=certainty.NEARLY_SHOWN, stage=stage.name, side=side, what=what)
 
 
 def of_trim(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -43,21 +39,21 @@ def of_trim(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Caus
     for side, one, other in (("A", a, b), ("B", b, a)):
         if keeps_all(one) and not keeps_all(other):
             frames = one.trace.stage("trim").value("keypoints").shape[0]
-            yield cause("trimming-off", score=0.8, stage=stage.name, side=side, frames=frames)
+            yield cause("trimming-off", score=certainty.FRAMES_SHOW, stage=stage.name, side=side, frames=frames)
 
 
 def of_pose(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """What comparing two skeleton CSVs would say, where the joints differ and not what the network saw."""
     if any(value.name == "network_input" for value in stage.differing):
         return
-    yield from _of_keypoints(stage, a, b, "pose", _CLEAR)
+    yield from _of_keypoints(stage, a, b, "pose", certainty.SHOWN)
 
 
 def of_csv_input(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """What comparing the skeleton CSVs would say, where the runs were given two that are not the same."""
     kinds = {side.trace.input.kind for side in (a, b)}
     if kinds == {"csv"} and a.trace.input.sha256 != b.trace.input.sha256:
-        yield from _of_keypoints(stage, a, b, "interpolate", _SAYS_HOW)
+        yield from _of_keypoints(stage, a, b, "interpolate", certainty.FORMULA)
 
 
 def _of_keypoints(stage: StageComparison, a: TraceFile, b: TraceFile, source: str, score: float) -> Iterator[Cause]:
@@ -69,7 +65,9 @@ def _of_keypoints(stage: StageComparison, a: TraceFile, b: TraceFile, source: st
     found = compare_skeletons(mine.astype(np.float64), theirs.astype(np.float64))
     if found.verdict == "explained":
         for each in found.causes:
-            yield replace(each, score=(score if each.score == PROVEN else _LESS_CLEAR * each.score), stage=stage.name)
+            yield replace(
+                each, score=(score if each.score == PROVEN else certainty.NEARLY_SHOWN * each.score), stage=stage.name
+            )
 
 
 def _is_skeleton(keypoints: np.ndarray) -> bool:
