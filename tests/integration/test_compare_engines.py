@@ -87,8 +87,8 @@ def test_every_trace_holds_what_estimated_the_poses(in_torch, by_executable, by_
     stages = [read_trace(path).stage("pose") for path in (in_torch, by_executable, by_ultralytics)]
     parameters = [stage.parameters for stage in stages]
     assert [each["engine"] for each in parameters] == ["openpose", "openpose-binary", "ultralytics"]
-    modules = [each["engine_code"]["module"].rpartition(".")[2] for each in parameters]
-    assert modules == ["openpose", "openpose_binary", "ultralytics_pose"]
+    modules = [each["engine_code"]["module"].removeprefix("poseparity.engines.") for each in parameters]
+    assert modules == ["openpose.engine", "openpose_binary.engine", "ultralytics_pose"]
     assert executable.items() <= parameters[1].items()
     assert "--net_resolution=-1x176" in parameters[1]["flags"] and "weights_sha256" not in parameters[1]
     assert len(parameters[0]["weights_sha256"]) == len(parameters[2]["weights_sha256"]) == 64
