@@ -5,13 +5,13 @@ The preprocessing travels with the model, so that training and serving cannot dr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
+from ..environment.files import sha256_file
 from ..errors import BundleError
 from .mmaction2_types import check_model, check_transform
 from .plain_files import read_toml, shown
@@ -282,7 +282,7 @@ def load_bundle(folder: Path, signers: Path | None = None) -> Bundle:
         check_signature(folder, signers)
     content = read_toml(manifest, fix="correct that line")
     try:
-        bundle = Bundle(folder=folder, sha256=_digest(manifest), **content)
+        bundle = Bundle(folder=folder, sha256=sha256_file(manifest).hexdigest(), **content)
     except (ValidationError, TypeError) as error:
         raise BundleError(f"{manifest}: {first_problem(error)}", fix="correct that key") from error
     except BundleError as error:
@@ -305,14 +305,10 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _check_weights(path: Path, expected: WeightsFile) -> None:
     if path.stat().st_size != expected.bytes:
         raise BundleError(f"{path} has {path.stat().st_size} bytes, expected {expected.bytes}", fix=_RESTORE)
-    found = _digest(path)
+    found = sha256_file(path).hexdigest()
     if found != expected.sha256:
         raise BundleError(f"{path} has sha256 {found}, expected {expected.sha256}: its content changed", fix=_RESTORE)
 
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def first_problem(error: Exception, *section: str) -> str:

@@ -7,11 +7,11 @@ A deployment insists on a signature by a setting, POSEPARITY_BUNDLE_SIGNERS: ssh
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import subprocess
 from pathlib import Path
 
+from ..environment.files import sha256_file
 from ..errors import BundleError
 
 LIST, SIGNATURE = "bundle.sha256", "bundle.sha256.sig"
@@ -70,7 +70,7 @@ def check_signature(folder: Path, signers: Path) -> None:
         how = "is gone" if differing[0] in listed else "was added"
         raise BundleError(f"{folder}: {differing[0]} {how} since the bundle was signed", fix=_SIGN)
     for name, path in found.items():
-        if _digest(path) != listed[name]:
+        if sha256_file(path).hexdigest() != listed[name]:
             raise BundleError(f"{path} has changed since the bundle was signed", fix=_SIGN)
 
 
@@ -97,7 +97,7 @@ def _listed(content: bytes, folder: Path) -> dict[str, str]:
 
 
 def _digests(folder: Path) -> dict[str, str]:
-    return {name: _digest(path) for name, path in _names(folder).items()}
+    return {name: sha256_file(path).hexdigest() for name, path in _names(folder).items()}
 
 
 def _names(folder: Path) -> dict[str, Path]:
@@ -118,11 +118,6 @@ def _names(folder: Path) -> dict[str, Path]:
         if len(found) > _MAX_FILES:
             raise BundleError(f"{folder} holds more than {_MAX_FILES} files", fix="name the folder of a model bundle")
     return found
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _small(path: Path) -> bytes:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import tomllib
 from pathlib import Path
 
 from ..bundle.bundle import MANIFEST
 from ..bundle.toml import dump
+from ..environment.files import sha256_file
 from ..errors import BundleError
 from ..inputs import kind_of
 from ..outputs import replacing
@@ -110,15 +110,11 @@ def _record_one(pipeline: Pipeline, name: str) -> tuple[PipelineResult, dict]:
         # Not compressed: another build of zlib would write other bytes.
         with ArrayFile(partial, observed=False, compressed=False) as arrays:
             result, trace = run_traced(pipeline, name, arrays)
-        named = TracedArrays(file=arrays_path.name, sha256=_sha256(partial))
+        named = TracedArrays(file=arrays_path.name, sha256=sha256_file(partial).hexdigest())
     write_trace(path, lasting(trace).model_copy(update={"arrays": named}))
-    return result, {"input": name, "trace": f"{FOLDER}/{path.name}", "sha256": _sha256(path)}
+    return result, {"input": name, "trace": f"{FOLDER}/{path.name}", "sha256": sha256_file(path).hexdigest()}
 
 
 def _lasting_stage(stage: TracedStage) -> TracedStage:
     parameters = {name: value for name, value in stage.parameters.items() if name not in CODE}
     return stage.model_copy(update={"parameters": parameters, "seconds": None})
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..bundle.bundle import Bundle, Golden
+from ..environment.files import sha256_file
 from ..errors import BundleError
 from ..pipeline import Pipeline
 from ..trace.model import Trace, TracedStage, TracedValue
@@ -104,6 +104,6 @@ def _value_difference(golden: TracedValue, found: TracedValue | None) -> str | N
 def _check(path: Path, sha256: str) -> None:
     if not path.is_file():
         raise BundleError(f"{path} is missing", fix=_FIX)
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256_file(path).hexdigest()
     if found != sha256:
         raise BundleError(f"{path} has sha256 {found}, expected {sha256}: its content changed", fix=_FIX)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..environment import snapshots
+from ..environment.files import sha256_file
 from ..errors import OutputError
 from ..observe import Observe, unobserved
 from ..outputs import check_output, replacing
@@ -93,8 +93,7 @@ def _with_arrays(
             tracer = Tracer(arrays)
             result = answer(tracer)
             trace = tracer.finish(pipeline, result, source, snapshot)
-        with partial.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = sha256_file(partial).hexdigest()
     return result, trace.model_copy(update={"arrays": TracedArrays(file=path.name, sha256=sha256)})
 
 

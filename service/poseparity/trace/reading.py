@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import re
 import zipfile
@@ -18,6 +17,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from ..bundle.bundle import first_problem
+from ..environment.files import sha256_file
 from ..errors import TraceError
 from .digests import SHORT, digest
 from .model import FORMAT, Trace, TracedValue
@@ -205,8 +205,7 @@ def _arrays(path: Path, trace: Trace) -> tuple[ArrayReader | None, tuple[str, ..
     beside = path.resolve().with_name(name)
     if not beside.is_file():
         return None, (f"{path}: its arrays, {name}, do not lie beside it, so only digests can be compared",)
-    with beside.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = sha256_file(beside).hexdigest()
     if found != trace.arrays.sha256:
         raise _damaged(str(beside), f"it has sha256 {found[:12]}..., {path.name} names {trace.arrays.sha256[:12]}...")
     return ArrayReader(beside), ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ... import stop
+from ...environment.files import sha256_file
 from ...errors import EngineError
 from ...numerics import read_pins
 from ...settings import Settings
@@ -85,8 +85,8 @@ def find_program(installation: Installation) -> Program:
         models=models,
         timeout_s=installation.timeout_s,
         version=" ".join(version.split()),
-        sha256=_digest(executable),
-        model_sha256=_digest(model),
+        sha256=sha256_file(executable).hexdigest(),
+        model_sha256=sha256_file(model).hexdigest(),
     )
 
 
@@ -148,7 +148,3 @@ def _said(*files) -> str:
             return f": {words[-_WORDS:] if marked < 0 else words[marked : marked + _WORDS]}"
     return ", and said nothing"
 
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
