@@ -28,10 +28,16 @@ REACHES_OUT = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
 
 
 @pytest.fixture
-def removed(deployment) -> Iterator[None]:
-    """The images are there, and what a test deploys beside them is removed after it."""
+def removed(deployment, engine) -> Iterator[None]:
+    """The images are there, and what a test deploys beside them is removed after it, but for the images."""
     yield
-    assert playbook("destroy", *OPTIONS).status == 0
+    image = live(engine, NAME).image
+    gone = playbook("destroy", *OPTIONS)
+    assert gone.status == 0 and gone.changed == 3, gone.output
+    assert "Kept: the images" in " ".join(gone.output.split())
+    for left in (engine.containers.list(all=True), engine.networks.list(), engine.volumes.list()):
+        assert not [each.name for each in left if each.name.startswith(NAME)]
+    assert engine.images.get(image.id)
 
 
 @pytest.fixture

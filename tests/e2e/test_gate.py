@@ -35,8 +35,6 @@ VERIFIED = (
     "labels in another order",
     "crop written through JPEG",
     "OpenCV 4.11.0.86",
-    "IPP on",
-    "2 threads",
     "MKL_CBWR unset",
 )
 DEPLOYED = ("crop padding 0.10 for 0.15", "NumPy 1.26.4")
