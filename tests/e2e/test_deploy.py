@@ -12,7 +12,6 @@ import requests
 from tests.e2e.client import post_file
 from tests.e2e.containers import proxy
 from tests.e2e.playbooks import CONTAINER, OWN, PORT, ROOT, URL, playbook, run
-from tests.integration.test_web_protocol import UNREADABLE, answer_to
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
@@ -109,20 +108,6 @@ def test_the_log_names_the_client_and_not_what_he_says(container, engine):
         lines = [json.loads(line) for line in each.logs(tail=20).splitlines() if line.startswith(b"{")]
         (line,) = [line for line in lines if line.get("request_id") == "who-is-it"]
         assert line["client"] == edge and line["status"] == 404
-
-
-class _Address:
-    port = PORT
-
-
-@pytest.mark.parametrize("sent", UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_what_is_no_http_is_refused_in_the_one_shape_through_the_proxy(deployment, sent):
-    """By whichever of the two sees it first."""
-    request, status, _ = sent
-    response, answer = answer_to(_Address, request.encode())
-    assert response.status in (400, status) and response.headers.get_content_type() == "application/json"
-    assert set(answer) == {"error", "request_id"} and set(answer["error"]) == {"code", "message", "fix", "details"}
-    assert requests.get(f"{URL}/healthz", timeout=10).status_code == 200
 
 
 def test_the_app_image_is_at_most_1_6_gb(container):
