@@ -31,7 +31,7 @@ REACHES_OUT = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
 def removed(deployment, engine) -> Iterator[None]:
     """The images are there, and what a test deploys beside them is removed after it, but for the images."""
     yield
-    image = live(engine, NAME).image
+    image = live(engine, CONTAINER).image  # the same: nothing but settings differs
     gone = playbook("destroy", *OPTIONS)
     assert gone.status == 0 and gone.changed == 3, gone.output
     assert "Kept: the images" in " ".join(gone.output.split())

@@ -29,7 +29,7 @@ SOMETHING = 0.25
 # The difference follows the explanation's formula to the last digits: above "the inputs differ", because it says how.
 FORMULA = 0.99
 # An explanation takes away nearly all of a difference between pixels. Multiplied by the share that it does take away,
-# so it has to begin above what stands in the parameters of a library.
+# so it begins above every library that is other (at most AT_MOST, below).
 PIXELS = 0.94
 # Pixels differ, and none of the known ways explains it: less than any library that is other.
 UNEXPLAINED_PIXELS = 0.45
