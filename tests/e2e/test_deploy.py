@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import subprocess
+import time
 
 import pytest
 import requests
@@ -105,9 +106,20 @@ def test_the_log_names_the_client_and_not_what_he_says(container, engine):
     assert requests.get(f"{URL}/v1/no-such-route", headers=headers, timeout=10).status_code == 404
     edge = engine.networks.get(f"{CONTAINER}-edge").attrs["IPAM"]["Config"][0]["Gateway"]
     for each in (container, proxy(engine)):
-        lines = [json.loads(line) for line in each.logs(tail=20).splitlines() if line.startswith(b"{")]
-        (line,) = [line for line in lines if line.get("request_id") == "who-is-it"]
+        line = logged(each, "who-is-it")
         assert line["client"] == edge and line["status"] == 404
+
+
+def logged(container, request_id: str) -> dict:
+    """What a container's log says of a request: both write it when they have answered, and the answer may be here first."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        lines = [json.loads(line) for line in container.logs().splitlines() if line.startswith(b"{")]
+        for line in lines:
+            if line.get("request_id") == request_id:
+                return line
+        time.sleep(0.1)
+    raise AssertionError(f"{container.name} wrote no line of the request {request_id}: {container.logs(tail=20).decode()}")
 
 
 def test_the_app_image_is_at_most_1_6_gb(container):
