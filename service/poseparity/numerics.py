@@ -99,7 +99,9 @@ def make_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-    torch.use_deterministic_algorithms(True)
+    # The same flag as `use_deterministic_algorithms(True)`, which loads torch's compiler too, to tell it of the flag: a
+    # fifth of a start, for code that is never compiled here.
+    torch.set_deterministic_debug_mode("error")
     limit_threads()
     cv2.ocl.setUseOpenCL(False)
 

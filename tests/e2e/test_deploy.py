@@ -111,7 +111,7 @@ def test_the_log_names_the_client_and_not_what_he_says(container, engine):
 
 
 def logged(container, request_id: str) -> dict:
-    """What a container's log says of a request: both write it when they have answered, and the answer may be here first."""
+    """What a container's log says of a request; it is written after the answer, which may be here first."""
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         lines = [json.loads(line) for line in container.logs().splitlines() if line.startswith(b"{")]
@@ -119,7 +119,7 @@ def logged(container, request_id: str) -> dict:
             if line.get("request_id") == request_id:
                 return line
         time.sleep(0.1)
-    raise AssertionError(f"{container.name} wrote no line of the request {request_id}: {container.logs(tail=20).decode()}")
+    raise AssertionError(f"{container.name} wrote no line of {request_id}: {container.logs(tail=20).decode()}")
 
 
 def test_the_app_image_is_at_most_1_6_gb(container):

@@ -64,3 +64,15 @@ def test_make_deterministic_seeds_every_generator_and_sets_the_flags():
     assert torch.backends.cudnn.deterministic and not torch.backends.cudnn.benchmark
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.get_num_threads() == 1
+
+
+def test_nothing_of_a_start_loads_torch_s_compiler():
+    """It would take a fifth of every start, and memory in every worker, for code that is never compiled."""
+    code = (
+        "import sys; from poseparity.settings import Settings; from poseparity.startup import load_pipeline; "
+        "load_pipeline(Settings()).warm_up(); "
+        "print([name for name in ('torch._dynamo', 'torch._inductor') if name in sys.modules])"
+    )
+    done = run(code, pinned_environment())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"

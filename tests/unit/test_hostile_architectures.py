@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from ultralytics.nn.tasks import parse_model
 
 from poseparity.bundle.plain_files import read_yaml
-from poseparity.bundle.weights import check_state
+from poseparity.bundle.weights import WithoutMemory, check_state
 from poseparity.errors import BundleError
-from poseparity.libraries.ultralytics import check_fit, load_model
+from poseparity.libraries.ultralytics import _Affordable, _build, check_fit, load_model
 from poseparity.libraries.ultralytics_layers import ACTIVATIONS, HEADS, check_architecture
 from tests.conftest import DEMO_BUNDLE
 
@@ -111,7 +112,6 @@ def test_an_architecture_that_runs_code_reaches_nobody(name, tmp_path):
 
 def test_the_attack_that_is_nested_works_on_ultralytics(tmp_path):
     from ultralytics.nn.modules import Conv
-    from ultralytics.nn.tasks import parse_model
 
     activation, canary = Conv.default_act, tmp_path / "canary"
     try:
@@ -169,6 +169,31 @@ def test_an_architecture_that_no_machine_holds_is_refused_at_once(name):
     assert "\n" not in str(error.value)
     assert time.perf_counter() - began < 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # KiB
+
+
+# Small in weights, so that those can fit.
+DEAR = {
+    "upsampled without end": HUGE["upsampled without end"],
+    "attention over pixels": {
+        **DEMO,
+        "backbone": [[-1, 1, "Conv", [64, 1, 1]], [-1, 1, "PSA", [64]], *DEMO["backbone"]],
+    },
+    "transposed without end": {**DEMO, "head": [*[[-1, 1, "nn.ConvTranspose2d", [48, 4, 4, 0]]] * 8, *DEMO["head"]]},
+    "wide over pixels": {**DEMO, "backbone": [*[[-1, 1, "Conv", [512, 1, 1]]] * 40, *DEMO["backbone"]]},
+}
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_an_architecture_that_costs_more_than_any_is_refused_before_it_is_computed(name):
+    """With the weights that belong to it."""
+    with WithoutMemory():
+        layers, _ = parse_model(copy.deepcopy(DEAR[name]), 3, verbose=False)
+    state = {f"model.{key}": torch.zeros(value.shape, dtype=value.dtype) for key, value in layers.state_dict().items()}
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(BundleError, match=r"takes .* operations and .* values at once"):
+        load_model(DEAR[name], CLASSES, "detect", state, Path("detector.safetensors"))
+    assert time.perf_counter() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # KiB
 
 
 def test_weights_of_another_size_are_told_before_anything_is_made(monkeypatch):
@@ -239,6 +264,8 @@ def test_the_largest_of_a_family_is_affordable_and_has_ultralytics_own_names(nam
     architecture |= {"nc": 80, "scale": list(architecture.get("scales", {"": None}))[-1]}
     with pytest.raises(BundleError, match=r"does not fit its model: model\.\d+\..* is missing"):
         check_fit(architecture, tuple(map(str, range(80))), "detect", {}, Path("x.safetensors"))
+    with WithoutMemory(), _Affordable():
+        _build(architecture, tuple(map(str, range(80))), "detect")
 
 
 def test_the_first_files_of_yolov9_are_read():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from ..bundle.bundle import Bundle
 from ..bundle.plain_files import read_yaml
@@ -68,10 +69,10 @@ def load_model(
     """ultralytics' model of an architecture, with the weights of `path` in it.
 
     Raises:
-        BundleError: see `check_fit`.
+        BundleError: see `check_fit`; or the architecture costs far more than any of theirs.
     """
     check_fit(architecture, classes, task, state, path)
-    with _build_errors():
+    with _build_errors(), _Affordable():
         model = _build(architecture, classes, task)
     model.load_state_dict(state)
     return model
@@ -83,55 +84,108 @@ def check_fit(
     """Hold an architecture to the list, and the weights of `path` to the architecture.
 
     Raises:
-        BundleError: the architecture is not on the list of architecture.py, ultralytics cannot build it, it costs far
-            more than any of theirs, or the weights do not fit it.
+        BundleError: the architecture is not on the list of ultralytics_layers.py, ultralytics cannot build it, or the
+            weights do not fit it.
     """
+    import ultralytics.nn.tasks as tasks  # before WithoutMemory: its layers have constants
+
     check_architecture(architecture, task)
-    with _build_errors():
-        check_state(_without_memory(architecture, classes, task), state, path)
+    # The layers alone: a whole model tries itself on a picture when it is made, and for the shapes of that without any
+    # memory torch would load its compiler, a fifth of a start.
+    model = tasks.BaseModel()
+    with _build_errors(), _its_own_activation(), WithoutMemory():
+        tasks._initialize_yolo_model(model, copy.deepcopy(architecture), ch=3, nc=len(classes), verbose=False)
+    check_state(model, state, path)
 
 
-def _without_memory(architecture: dict, classes: tuple[str, ...], task: Task) -> torch.nn.Module:
-    """The model without its values; ultralytics sends a picture of 256 pixels through it, which tells what it costs."""
-    import ultralytics.nn.tasks  # noqa: F401, its layers have constants, see WithoutMemory
-    from torch.utils.flop_counter import FlopCounterMode
+class _Affordable(TorchFunctionMode):
+    """Inside, ultralytics tries a model on a picture of 256 pixels; what takes too much is refused, not computed.
 
-    with WithoutMemory(), _Largest() as largest, FlopCounterMode(display=False) as counter:
-        model = _build(architecture, classes, task)
-    cost = counter.get_total_flops()
-    if cost > _MAX_OPERATIONS or largest.values > _MAX_VALUES:
-        raise BundleError(
-            f"the architecture takes {cost:.2g} operations and {largest.values:.2g} values at once for a small "
-            f"picture, more than {_MAX_OPERATIONS:.2g} and {_MAX_VALUES:.2g}",
-            fix=FIX,
-        )
-    return model
+    Raises:
+        BundleError: an operation would make a tensor that is too large, or too much was computed.
+    """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._operations = 0
 
-class _Largest(TorchDispatchMode):
-    """How many values the largest tensor has that is made inside."""
-
-    values = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        result = function(*args, **(kwargs or {}))
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if function in _COSTS:
+            values, terms = _COSTS[function](*args, **kwargs)
+            self._operations += 2 * values * terms
+            self._check(values)
+        result = function(*args, **kwargs)
         if isinstance(result, torch.Tensor):
-            self.values = max(self.values, result.numel())
+            self._check(result.numel())
         return result
+
+    def _check(self, values: int) -> None:
+        if self._operations > _MAX_OPERATIONS or values > _MAX_VALUES:
+            raise BundleError(
+                f"the architecture takes {self._operations:.2g} operations and {values:.2g} values at once for a small "
+                f"picture, more than {_MAX_OPERATIONS:.2g} and {_MAX_VALUES:.2g}",
+                fix=FIX,
+            )
+
+
+def _of_convolution(image, kernel, _bias, stride, padding, *_):
+    sides = zip(image.shape[2:], kernel.shape[2:], stride, padding, strict=True)
+    positions = math.prod((side + 2 * pad - size) // step + 1 for side, size, step, pad in sides)
+    return image.shape[0] * kernel.shape[0] * positions, kernel[0].numel()
+
+
+def _of_transposed_convolution(image, kernel, _bias, stride, *_):
+    values = image.shape[0] * kernel.shape[1] * math.prod(image.shape[2:]) * math.prod(stride)
+    return values + kernel.shape[1] * math.prod(kernel.shape[2:]), kernel.shape[0]
+
+
+def _of_product(left, right):
+    return left[..., 0].numel() * right.shape[-1], left.shape[-1]
+
+
+def _of_interpolation(image, size=None, scale_factor=None, *_, **__):
+    positions = math.prod(size) if size is not None else math.prod(image.shape[2:]) * scale_factor**2
+    return math.prod(image.shape[:2]) * positions, 0
+
+
+def _of_concatenation(tensors, *_, **__):
+    return sum(each.numel() for each in tensors), 0
+
+
+# Values that an operation makes, and products that each of them is a sum of. No other operation of the listed layers
+# makes much more than it is given.
+_COSTS = {
+    torch.conv2d: _of_convolution,
+    torch.conv_transpose2d: _of_transposed_convolution,
+    torch.matmul: _of_product,
+    torch.Tensor.matmul: _of_product,
+    torch.Tensor.__matmul__: _of_product,
+    torch.nn.functional.interpolate: _of_interpolation,
+    torch.cat: _of_concatenation,
+}
 
 
 def _build(architecture: dict, classes: tuple[str, ...], task: Task) -> torch.nn.Module:
-    from ultralytics.nn.modules import Conv
     from ultralytics.nn.tasks import DetectionModel, PoseModel
 
     kind = PoseModel if task == "pose" else DetectionModel
-    activation = Conv.default_act  # of the whole process: ultralytics leaves another one behind where it fails
-    try:
+    with _its_own_activation():
         model = kind(cfg=copy.deepcopy(architecture), nc=len(classes), verbose=False)
-    finally:
-        Conv.default_act = activation
     model.names = dict(enumerate(classes))
     return model
+
+
+@contextmanager
+def _its_own_activation() -> Iterator[None]:
+    """The default activation belongs to the whole process, and ultralytics leaves another one behind where it fails."""
+    from ultralytics.nn.modules import Conv
+
+    activation = Conv.default_act
+    try:
+        yield
+    finally:
+        Conv.default_act = activation
 
 
 @contextmanager
