@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from ..environment.compare import compare_snapshots
 from ..environment.files import VerifyError
@@ -12,7 +13,10 @@ from ..environment.policy import Policy, load_policy
 from ..environment.report import cells, fold_operations
 from ..environment.snapshot import check_snapshot, load_snapshot
 from ..errors import InputError
+from ..settings import ROOT
 from .side import Side, json_object
+
+T = TypeVar("T")
 
 # Facts that follow from those of packages, pins, code and bundle, or tell less than another one.
 _SYMPTOMS = ("modules.", "fingerprint", "imports.path", "imports.folders")
@@ -58,14 +62,17 @@ def load_measure(local: Side, policy: Path) -> Measure:
     Raises:
         InputError: one of the files is missing or is not what it should be.
     """
+    return Measure(
+        _usable(load_snapshot, local.environment, "take it again: scripts/verify_env.py snapshot --apply-pins -o FILE"),
+        _usable(load_policy, policy, f"{ROOT / 'lockfiles/parity.toml'} shows what a policy looks like"),
+    )
+
+
+def _usable(load: Callable[[Path], T], path: Path, fix: str) -> T:
     try:
-        return Measure(load_snapshot(local.environment), load_policy(policy))
+        return load(path)
     except VerifyError as error:
-        raise InputError(
-            str(error),
-            code="no-measure",
-            fix=f"expected a snapshot in {local.environment} and the rules of parity.toml in {policy}",
-        ) from error
+        raise InputError(str(error), code="no-measure", fix=fix) from error
 
 
 def forbidden(server: Side, clips: Iterable[str], measure: Measure) -> tuple[Fact, ...]:
