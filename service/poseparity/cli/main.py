@@ -1,4 +1,4 @@
-"""The command line: run, compare, env, serve, bundle."""
+"""The command line: run, compare, gate, env, serve, bundle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..outputs import check_output
 from ..settings import ROOT, Settings, load_settings
 from ..trace import command as tracing
 from . import bundle as bundle_actions
-from . import bundle_fetch, bundle_import, bundle_sign, compare
+from . import bundle_fetch, bundle_import, bundle_sign, compare, gate
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline, PipelineResult
@@ -30,7 +30,7 @@ _LONGEST = 3  # stretches that the summary names; --json has more
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Entry point of `poseparity`. Exit status: 0 done, 1 `compare` found a difference, 2 an error (two lines)."""
+    """Entry point of `poseparity`. Exit status: 0 done, 1 a difference (`compare`, `gate`), 2 an error (two lines)."""
     options = _parser().parse_args(arguments)
     try:
         numerics.require_processor()  # nothing above loads NumPy, whose pinned kernels would end the process there
@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     compare.add_parser(commands)
+    gate.add_parser(commands)
 
     env = commands.add_parser("env", help="show whether each numerical pin took effect")
     env.add_argument("--json", action="store_true", help="print the whole environment snapshot")

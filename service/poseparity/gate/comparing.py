@@ -1,0 +1,147 @@
+"""One clip's two traces, and what follows from their comparison."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from ..environment.files import VerifyError
+from ..errors import PoseParityError, TraceError
+from ..parity.result import Comparison
+from ..parity.traces.causes import rank
+from ..parity.traces.compare import compare_traces
+from ..parity.traces.report import amount_of
+from ..parity.traces.stages import compare_stages
+from ..trace.reading import TraceFile, load_trace
+from .environments import Measure
+from .side import Side, json_object
+
+# Causes that do not say what happened: with arrays, more could be said.
+_UNEXPLAINED = ("unknown", "pixels-changed", "startup")
+_MOST_PRINTED = 10_000  # characters of a traceback; its end says what happened
+
+
+@dataclass(frozen=True)
+class Clip:
+    """What came of one clip.
+
+    Attributes:
+        traces: the local one and the image's; None where there is no comparison.
+        why_not: why there is none, as one line.
+        printed: all that the comparison said of it.
+    """
+
+    name: str
+    traces: tuple[TraceFile, TraceFile] | None = None
+    comparison: Comparison | None = None
+    why_not: str = ""
+    printed: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every stage is there on both sides and made the same bits."""
+        return self.comparison is not None and self.comparison.verdict == "identical" and not self.lonely_stages
+
+    @property
+    def differs(self) -> bool:
+        """Whether a page can show something."""
+        return self.comparison is not None and self.comparison.verdict != "identical"
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it differs in a way that digests alone do not explain."""
+        return self.differs and any(cause.code in _UNEXPLAINED for cause in self.comparison.causes[:1])
+
+    @property
+    def lonely_stages(self) -> list[str]:
+        """Stages that ran on one side only: no comparison says anything of them."""
+        return [stage["name"] for stage in self.comparison.stages if stage["state"] == "only-in-one"]
+
+    def to_dict(self) -> dict:
+        """JSON-ready; {"clip", "bundle", "verdict"} and what there is: "comparison", or "error" and "printed"."""
+        if self.comparison is None:
+            printed = {"stdout": "", "stderr": self.printed}
+            return {"clip": self.name, "bundle": None, "verdict": "failed", "error": self.why_not, "printed": printed}
+        result = self.comparison.to_dict()
+        return {
+            "clip": self.name,
+            "bundle": result["sides"][1]["bundle"],
+            "verdict": self.comparison.verdict,
+            "comparison": result,
+        }
+
+
+def compare_clip(name: str, mine: TraceFile, server: Side, measure: Measure) -> Clip:
+    """Compare the image's trace of a clip with the local one; whatever the image left, there is an answer."""
+    try:
+        theirs = load_trace(server.trace(name))
+        comparison = _compare(mine, theirs, measure)
+        json.dumps(comparison.to_dict(), allow_nan=False)  # a trace may hold numbers that no report can
+    except Exception as error:  # noqa: BLE001  what a file from elsewhere brings about must not end the judgement
+        printed = "".join(traceback.format_exception(error))[-_MOST_PRINTED:]
+        return Clip(name, why_not=f"It cannot {_why_not(name, server, error)}", printed=printed)
+    return Clip(name, (mine, theirs), comparison)
+
+
+def first_difference(comparison: Comparison) -> str:
+    """The first stage that differs, and by how much, in words."""
+    stage = next(each for each in comparison.stages if each["name"] == comparison.first["stage"])
+    value = next(each for each in stage["values"] if each["name"] == comparison.first["value"])
+    how = "diverges first" if stage["state"] == "diverged" else "differs first, within tolerance"
+    return f"stage {stage['name']} {how} ({amount_of(value)})"
+
+
+def last_error(text: str) -> str:
+    """The line with which the program says why it stopped, or the last one."""
+    lines = list(_lines(text))
+    return _error_in(text) or (lines or ["it says nothing"])[-1]
+
+
+def _compare(mine: TraceFile, theirs: TraceFile, measure: Measure) -> Comparison:
+    """Two traces, their environments judged as the gate judges them.
+
+    `compare_traces` holds them against each other under this checkout's policy: another one, or another local
+    environment, would make a second verdict. So what it says of environments is said anew.
+    """
+    comparison = compare_traces(mine, theirs)
+    if theirs.trace.environment is None:
+        return comparison
+    try:
+        findings = measure.findings(theirs.trace.environment, f"the environment in {theirs.name}")
+    except VerifyError as error:
+        raise TraceError(str(error), fix="record the trace again") from error
+    stages = compare_stages(mine, theirs)
+    first = next((stage for stage in stages if stage.differs), None)
+    causes, warnings = rank.causes_of(mine, theirs, stages, first, findings)
+    told = replace(comparison, causes=causes, warnings=warnings, environment=tuple(findings))
+    return replace(told, summary=_summary(told))
+
+
+def _summary(comparison: Comparison) -> str:
+    if comparison.first:
+        return f"{first_difference(comparison)}; likeliest cause: {comparison.causes[0].title}"
+    count = len(comparison.warnings)
+    without_effect = f"; {count} difference{'s' * (count > 1)} had no effect on this input" if count else ""
+    return f"every stage that both have made the same bits{without_effect}"
+
+
+def _why_not(name: str, server: Side, error: Exception) -> str:
+    trace = server.trace(name)
+    said = server.said(name)
+    if _error_in(said) or not trace.is_file():
+        return f"run {name}: {last_error(said)}"
+    if json_object(trace) is None:
+        return f"be compared on {name}: its trace is no JSON object, see {trace}"
+    if isinstance(error, PoseParityError):
+        return f"be compared on {name}: {error}"
+    return f"be compared on {name}: the comparison broke off ({type(error).__name__}: {error!s:.120})"
+
+
+def _error_in(text: str) -> str | None:
+    return next((line for line in _lines(text) if line.startswith("poseparity: ")), None)
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line.strip() for line in text.splitlines() if line.strip() and "WARNING" not in line)
