@@ -11,6 +11,7 @@ import numpy as np
 from poseparity import skeleton_csv
 from poseparity.bundle.toml import dump
 from poseparity.importing.overrides import settable
+from poseparity.stages.base import BY_TABLE
 from training import manifest, outputs
 from training.rendering.clip import Clip
 
@@ -20,7 +21,6 @@ _CLIP_SEED = 6
 _CLIP_SIZE = (480, 360)
 _STILL = (18, 18)
 _CLIP_LIMIT = 400_000
-_SECTIONS = ("detect", "crop", "pose", "quality", "interpolate", "trim", "normalise")
 
 
 def write_clip(out: Path) -> None:
@@ -95,7 +95,7 @@ def settings(template: dict) -> list[str]:
     """`--set SECTION.KEY=VALUE` for every parameter that does not come from the networks' files."""
     lines = [
         f"{section}.{dump({key: template[section][key]}).strip()}"
-        for section in _SECTIONS
+        for section in BY_TABLE
         for key in settable(section)
         if key in template[section]
     ]

@@ -1,4 +1,4 @@
-"""The ordered stages, nothing else: this is the only list of them."""
+"""The stages of `stages/base.py`, in their order, put together with their models."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from .errors import BundleError, PoseParityError
 from .missing import missing_joints
 from .observe import Observe, Observed, unobserved
 from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
+from .stages.base import CROP, DECODE, INSPECT, INTERPOLATE, NORMALISE, POSE, TRIM, Stage
 from .stages.crop import Crop, TwoPass, WholeFrame
 from .stages.decode import Decode
 from .stages.detect import Detect
@@ -50,12 +51,12 @@ class PipelineResult:
     @property
     def video(self) -> Video | None:
         """The video; None when a CSV was sent."""
-        return self.records.get(Decode.name)
+        return self.records.get(DECODE.name)
 
     @property
     def filled(self) -> Skeleton:
         """Every frame, after interpolation and before trimming."""
-        return self.records[Interpolate.name]
+        return self.records[INTERPOLATE.name]
 
     @property
     def csv(self) -> bytes:
@@ -75,7 +76,7 @@ class PipelineResult:
                 ],
             },
             "frames": self._frames(),
-            "persons": {"used": 1, "model": self.records[Normalise.name].inputs.shape[1]},
+            "persons": {"used": 1, "model": self.records[NORMALISE.name].inputs.shape[1]},
             "frame_size": _plain(self.skeleton.frame_size),
             "crop": _plain(self.skeleton.crop),
             "missing_joints": missing_joints(self.skeleton),
@@ -87,7 +88,7 @@ class PipelineResult:
     def _frames(self) -> dict:
         kept = self.kept
         frames = {"total": self.skeleton.frame_count, "kept": kept.frame_count, "first_kept": kept.first_frame}
-        cropped = self.records.get(Crop.name)
+        cropped = self.records.get(CROP.name)
         if isinstance(cropped, CroppedVideo) and cropped.frames_sampled is not None:
             frames |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
         if self.skeleton.several_persons is not None:
@@ -118,7 +119,7 @@ class Pipeline:
         self.bundle = bundle
         self._max_frames = max_frames
         engine = build_engine(bundle, openpose or Installation())
-        self.stages = (
+        self.stages: tuple[Stage, ...] = (
             Decode(
                 max_frames=max_frames,
                 max_pixels=max_pixels,
@@ -144,7 +145,7 @@ class Pipeline:
         Raises:
             InputError, NoPersonFound, TooManyMissingJoints: see the stages.
         """
-        return self._run(VideoFile(Path(path)), first=Decode.name, observe=observe)
+        return self._run(VideoFile(Path(path)), first=DECODE.name, observe=observe)
 
     def run_csv(
         self,
@@ -170,7 +171,7 @@ class Pipeline:
         skeleton = skeleton_of_csv(
             content, self.bundle, max_frames=self._max_frames, frame_size=frame_size, crop=crop, assume_crop=assume_crop
         )
-        return self._run(skeleton, first=Inspect.name, observe=observe)
+        return self._run(skeleton, first=INSPECT.name, observe=observe)
 
     def warm_up(self) -> None:
         """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation.
@@ -207,15 +208,15 @@ class Pipeline:
             records[stage.name], seconds[stage.name] = record, time.perf_counter() - began
         return PipelineResult(
             bundle=self.bundle.identity(),
-            skeleton=start or records[Pose.name],
-            kept=records[Trim.name],
+            skeleton=start or records[POSE.name],
+            kept=records[TRIM.name],
             prediction=record,
             records=records,
             seconds=seconds,
         )
 
 
-def _crop_stages(bundle: Bundle, engine: PoseEngine) -> tuple:
+def _crop_stages(bundle: Bundle, engine: PoseEngine) -> tuple[Stage, ...]:
     """From the video to its crop; the two strategies without a detector load none."""
     if bundle.crop.strategy == "none":
         return (WholeFrame(),)
@@ -224,7 +225,7 @@ def _crop_stages(bundle: Bundle, engine: PoseEngine) -> tuple:
     return (Detect(bundle), Crop(bundle))
 
 
-def _call(stage, record, observe: Observe):
+def _call(stage: Stage, record, observe: Observe):
     if observe is unobserved or not isinstance(stage, Observed):
         return stage(record)
     return stage(record, lambda name, value: observe(f"{stage.name}.{name}", value))

@@ -10,8 +10,16 @@ import numpy as np
 import pytest
 
 from poseparity.errors import TraceError
-from poseparity.records import Box, CroppedVideo, Detections, Prediction, Size, Skeleton, Video, VideoFile
-from poseparity.trace import arrays, digests, model, results, tracer
+from poseparity.records import Box, CroppedVideo, Detections, Prediction, Size, Skeleton, Video
+from poseparity.stages.base import Stage, Value
+from poseparity.stages.crop import Crop
+from poseparity.stages.decode import Decode
+from poseparity.stages.detect import Detect
+from poseparity.stages.inspect import Inspect
+from poseparity.stages.pose import Pose
+from poseparity.stages.recognise import Recognise
+from poseparity.stages.trim import Trim
+from poseparity.trace import arrays, digests, model, tracer
 from poseparity.trace import writing as files
 
 SHA = "0" * 64
@@ -61,7 +69,7 @@ def test_boxes_of_all_frames_and_how_many_belong_to_each():
     video = Video(path="clip.mp4", size=Size(8, 6), frames_per_second=30.0, frame_count=4)
     empty, two = np.zeros((0, 4), np.float32), np.arange(8, dtype=np.float32).reshape(2, 4)
     found = Detections(video, (0, 2), (empty, two), (np.zeros(0, np.float32), np.ones(2, np.float32)))
-    by_name = {each.name: each.array for each in results.results_of("detect", found)}
+    by_name = Detect.values(found)
     assert by_name["people"].tolist() == [0, 2]
     assert by_name["boxes"].tolist() == two.tolist()
     assert by_name["confidences"].shape == (2,)
@@ -72,21 +80,25 @@ def test_each_record_gives_its_values():
     video = Video(path="clip.mp4", size=Size(8, 6), frames_per_second=30.0, frame_count=4)
     cropped = CroppedVideo(video, Box(1, 2, 3, 4), frames_sampled=1, frames_with_person=1)
     scores = np.array([0.25, 0.75], np.float32)
-    expected = {
-        ("decode", video): ["size", "frames_per_second", "frame_count"],
-        ("crop", cropped): ["box"],
-    }
-    for (stage, record), names in expected.items():
-        assert [each.name for each in results.results_of(stage, record)] == names
-    by_stage = {"inspect": ["missing"], "pose": ["keypoints"], "trim": ["first_frame", "frame_count", "keypoints"]}
-    for stage, names in by_stage.items():
-        assert [each.name for each in results.results_of(stage, skeleton)] == names
-    assert [each.name for each in results.results_of("recognise", Prediction(("a", "b"), scores))] == ["scores"]
+    expected = [
+        (Decode, video, ["size", "frames_per_second", "frame_count"]),
+        (Crop, cropped, ["box"]),
+        (Inspect, skeleton, ["missing"]),
+        (Pose, skeleton, ["keypoints"]),
+        (Trim, skeleton, ["first_frame", "frame_count", "keypoints"]),
+        (Recognise, Prediction(("a", "b"), scores), ["scores"]),
+    ]
+    for stage, record, names in expected:
+        assert list(stage.values(record)) == names
 
 
-def test_a_record_that_no_trace_knows_is_no_silence():
-    with pytest.raises(TypeError, match="VideoFile"):
-        results.results_of("decode", VideoFile("clip.mp4"))
+def test_a_stage_without_values_for_a_trace_is_no_silence():
+    class Forgetful(Stage):
+        def __call__(self, record):
+            return record
+
+    with pytest.raises(TypeError, match="values"):
+        Forgetful()
 
 
 def test_what_was_written_is_read(tmp_path):
@@ -100,10 +112,10 @@ def test_what_was_written_is_read(tmp_path):
 
 def test_a_small_value_is_in_the_trace():
     array = np.array([1.5, 2.5], ">f4")
-    traced = tracer._traced(results.Result("box", "pixels", array))
+    traced = tracer._traced("box", Value("pixels"), array)
     assert traced.array().tolist() == [1.5, 2.5]
     assert traced.dtype == "<f4"
-    assert tracer._traced(results.Result("box", "pixels", np.zeros(513))).data is None
+    assert tracer._traced("box", Value("pixels"), np.zeros(513)).data is None
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from ..errors import BundleError
 from .mmaction2_types import check_model, check_transform
 from .plain_files import read_toml, shown
 from .signing import check_signature
-from .tables import ENGINES, FILE_NAME, STRATEGIES, CropParameters, PoseParameters, Table, UltralyticsTable
+from .tables import ENGINES, FILE_NAME, FORMS, STRATEGIES, CropParameters, PoseParameters, Table, UltralyticsTable
 
 MANIFEST = "bundle.toml"
 _RESTORE = "restore the file from where the bundle came from"
@@ -127,6 +127,33 @@ class RecogniseParameters(Table):
     """See stages/recognise.py."""
 
     model: dict[str, Any]
+
+
+# The tables whose keys are parameters: of a skeleton CSV, and of the stages in their order.
+PARAMETERS = {
+    "input": InputParameters,
+    "detect": DetectParameters,
+    "crop": CropParameters,
+    "pose": PoseParameters,
+    "quality": QualityParameters,
+    "interpolate": InterpolateParameters,
+    "trim": TrimParameters,
+    "normalise": NormaliseParameters,
+    "recognise": RecogniseParameters,
+}
+
+
+def forms_of(name: str) -> tuple[type[Table], ...]:
+    """The forms that a table of `PARAMETERS` may have; most have one."""
+    return tuple(FORMS[name][1].values()) if name in FORMS else (PARAMETERS[name],)
+
+
+def form_of(name: str, table: dict) -> type[Table] | None:
+    """The form that a table of `PARAMETERS` has; None where its key names none."""
+    if name not in FORMS:
+        return PARAMETERS[name]
+    key, forms = FORMS[name]
+    return forms.get(str(table.get(key, next(iter(forms)))))
 
 
 class Demo(Table):
@@ -308,7 +335,6 @@ def _check_weights(path: Path, expected: WeightsFile) -> None:
     found = sha256_file(path).hexdigest()
     if found != expected.sha256:
         raise BundleError(f"{path} has sha256 {found}, expected {expected.sha256}: its content changed", fix=_RESTORE)
-
 
 
 def first_problem(error: Exception, *section: str) -> str:

@@ -127,6 +127,10 @@ ENGINES = {
 }
 
 
+# The tables that have several forms: the key that tells the form, and the forms. A table without the key has the first.
+FORMS: dict[str, tuple[str, dict[str, type[Table]]]] = {"crop": ("strategy", STRATEGIES), "pose": ("engine", ENGINES)}
+
+
 def _form(key: str, forms: dict[str, type[Table]]) -> Discriminator:
     """Bundles from before there were several forms do not name theirs: it is the first."""
     default, expected = next(iter(forms)), " or ".join(map(repr, forms))

@@ -18,13 +18,14 @@ from ..errors import ImportRefused, PoseParityError
 from ..golden.record import record_traces
 from ..pipeline import PipelineResult
 from ..settings import load_settings
+from ..stages.base import BY_TABLE, CROP, INTERPOLATE, NORMALISE, TRIM
 from ..startup import load_pipeline
 from . import overrides, parts
 from .preprocessing import Seen, decide
 from .readers.mmaction2 import Recogniser, read_recogniser
 from .readers.training_data import read_training_data
 
-_BETWEEN = ("crop", "interpolate", "trim")
+_BETWEEN = (CROP.table, INTERPOLATE.table, TRIM.table)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
@@ -82,7 +83,7 @@ def import_bundle(request: Request, tell: Callable[[str], None] | None = None) -
     pieces, recogniser = _parts(request, like, changes)
     for line in (line for piece in pieces for line in piece.notes):
         note(line)
-    seen = decide(recogniser.transforms, changes.get("normalise", {}), data)
+    seen = decide(recogniser.transforms, changes.get(NORMALISE.table, {}), data)
     tables = _tables(request, pieces, changes, seen)
     overrides.check(tables)
     for line in (*seen.notes, *_between(tables), *_labels(request.labels), *_people(recogniser)):
@@ -140,12 +141,12 @@ def _program(request: Request) -> Program | None:
 def _tables(request: Request, pieces: list[parts.Part], changes: dict, seen: Seen) -> dict[str, Any]:
     """bundle.toml without its weights."""
     sections = {name: table for piece in pieces for name, table in piece.tables.items()}
-    sections["normalise"] = {**seen.normalise, **sections["normalise"]}
+    sections[NORMALISE.table] = {**seen.normalise, **sections[NORMALISE.table]}
     if seen.frame_size and seen.normalise["reference"] == "frame":
         sections["input"] = {"frame_size": [seen.frame_size.width, seen.frame_size.height]}
     for section, values in changes.items():
         sections[section] = {**sections.get(section, {}), **values}
-    order = ("input", "detect", "crop", "pose", "quality", "interpolate", "trim", "normalise", "recognise", "demo")
+    order = ("input", *BY_TABLE, "demo")
     return {
         "format": 1,
         "name": request.name,
@@ -184,7 +185,7 @@ def _people(recogniser: Recogniser) -> Iterator[str]:
 
 def _frame_size(tables: dict[str, Any], result: PipelineResult) -> Iterator[str]:
     """Neither a skeleton CSV nor an older client says its frame: where scores depend on it, the bundle has one."""
-    if tables["normalise"]["reference"] != "frame":
+    if tables[NORMALISE.table]["reference"] != "frame":
         return
     if "input" not in tables:
         tables["input"] = {"frame_size": [result.video.size.width, result.video.size.height]}

@@ -7,39 +7,17 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from ..bundle.bundle import (
-    DetectParameters,
-    InputParameters,
-    InterpolateParameters,
-    NormaliseParameters,
-    QualityParameters,
-    TrimParameters,
-    first_problem,
-)
-from ..bundle.tables import ENGINES, STRATEGIES, CropParameters, PoseParameters
+from ..bundle.bundle import PARAMETERS, first_problem, forms_of
 from ..errors import ImportRefused
+from ..stages.base import DETECT, NORMALISE, POSE, RECOGNISE
 
-_SECTIONS = {
-    "input": InputParameters,
-    "detect": DetectParameters,
-    "crop": CropParameters,
-    "pose": PoseParameters,
-    "quality": QualityParameters,
-    "interpolate": InterpolateParameters,
-    "trim": TrimParameters,
-    "normalise": NormaliseParameters,
-}
-# The forms of the sections that have several; a key may be set that any of them has.
-_FORMS = {"crop": STRATEGIES, "pose": ENGINES}
 # They belong to the weights or to another program, and come from the same files as those.
 _FROM_FILES = {
-    ("detect", "architecture"),
-    ("detect", "classes"),
-    ("detect", "person_class"),
-    *(("pose", key) for key in ("engine", "network", "architecture", "classes", "person_class")),
-    *(("pose", key) for key in ("version", "executable_sha256", "model_sha256")),
-    ("normalise", "joints"),
-    ("normalise", "transforms"),
+    *((DETECT.table, key) for key in ("architecture", "classes", "person_class")),
+    *((POSE.table, key) for key in ("engine", "network", "architecture", "classes", "person_class")),
+    *((POSE.table, key) for key in ("version", "executable_sha256", "model_sha256")),
+    *((NORMALISE.table, key) for key in ("joints", "transforms")),
+    (RECOGNISE.table, "model"),
 }
 
 
@@ -55,7 +33,9 @@ def parse(settings: list[str]) -> dict[str, dict[str, Any]]:
         section, _, key = name.strip().partition(".")
         known = settable(section)
         if not sign or key not in known:
-            names = ", ".join(f"{section}.{key}" for key in known) or ", ".join(f"{section}." for section in _SECTIONS)
+            names = ", ".join(
+                [f"{section}.{key}" for key in known] or [f"{each}." for each in PARAMETERS if settable(each)]
+            )
             raise ImportRefused(f"--set {setting}: no such parameter, expected SECTION.KEY=VALUE", fix=f"use {names}")
         if key in tables.setdefault(section, {}):
             raise ImportRefused(f"--set {section}.{key} is given twice", fix="give it once")
@@ -65,16 +45,15 @@ def parse(settings: list[str]) -> dict[str, dict[str, Any]]:
 
 def settable(section: str) -> list[str]:
     """The keys of a section that may be set."""
-    if section not in _SECTIONS:
+    if section not in PARAMETERS:
         return []
-    kinds = _FORMS[section].values() if section in _FORMS else [_SECTIONS[section]]
-    keys = dict.fromkeys(key for kind in kinds for key in kind.model_fields)
+    keys = dict.fromkeys(key for form in forms_of(section) for key in form.model_fields)
     return [key for key in keys if (section, key) not in _FROM_FILES]
 
 
 def check(tables: dict[str, dict[str, Any]]) -> None:
     """Refuse a value that its parameter cannot have, before anything is written."""
-    for section, kind in _SECTIONS.items():
+    for section, kind in PARAMETERS.items():
         if section not in tables:  # a bundle without a detector
             continue
         try:

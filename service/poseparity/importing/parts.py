@@ -15,6 +15,7 @@ from ..bundle.bundle import Bundle
 from ..bundle.toml import weights_entry, write_weights
 from ..engines.openpose_binary.program import Program
 from ..errors import ImportRefused
+from ..stages import base
 from .readers import small_pose
 from .readers.caffe import convert, identify
 from .readers.mmaction2 import Recogniser
@@ -70,7 +71,7 @@ def crop_strategy(like: Bundle | None, changes: dict) -> str:
     Raises:
         ImportRefused: there is no such strategy.
     """
-    strategy = changes.get("crop", {}).get("strategy", like.crop.strategy if like else "yolo")
+    strategy = changes.get(base.CROP.table, {}).get("strategy", like.crop.strategy if like else "yolo")
     if strategy not in tuple(CROP):  # whatever TOML has, hashable or not
         raise ImportRefused(f"--set crop.strategy={strategy}: no such strategy", fix=f"use one of {', '.join(CROP)}")
     return strategy
@@ -84,7 +85,9 @@ def detector_parts(path: Path | None, like: Bundle | None, licence: str, strateg
     """
     if strategy == "yolo":
         return [detector_part(path, like, licence)]
-    given = "--detector" if path is not None else "--set detect." if "detect" in changes else None
+    given = (
+        "--detector" if path is not None else f"--set {base.DETECT.table}." if base.DETECT.table in changes else None
+    )
     if given:
         raise ImportRefused(
             f"{given} is given, and crop.strategy is {strategy!r}, which uses no detector", fix="leave one of them out"
@@ -101,11 +104,11 @@ def detector_part(path: Path | None, like: Bundle | None, licence: str) -> Part:
                 f"the bundle {bundle.name} of --like has no detector: its crop.strategy is {bundle.crop.strategy!r}",
                 fix="give --detector FILE.pt, or leave out --set crop.strategy=yolo",
             )
-        return _copied(bundle, "detector", "detect", bundle.detect.architecture)
+        return _copied(bundle, base.DETECT, bundle.detect.architecture)
     if not path.is_file():
         raise ImportRefused(f"--detector {path} is no file", fix=f"check the path, or {_GET_DETECTOR}")
     detector = read_detector(path)
-    return _yolo_part(detector, path, licence, weights="detector", table=("detect", DETECT))
+    return _yolo_part(detector, path, licence, base.DETECT, DETECT)
 
 
 def pose_part(path: Path | None, like: Bundle | None, licence: str, program: Program | None = None) -> Part:
@@ -125,9 +128,7 @@ def pose_part(path: Path | None, like: Bundle | None, licence: str, program: Pro
         return _small_pose_part(path, licence)
     if _is_torch_file(path):
         model = read_pose_model(path)
-        return _yolo_part(
-            model, path, licence, weights="pose", table=("pose", {"engine": "ultralytics", **ULTRALYTICS_POSE})
-        )
+        return _yolo_part(model, path, licence, base.POSE, {"engine": "ultralytics", **ULTRALYTICS_POSE})
     return _caffe_part(path, licence)
 
 
@@ -145,10 +146,11 @@ def _caffe_part(path: Path, licence: str) -> Part:
     def write(folder: Path) -> dict[str, Any]:
         file = folder / "pose.safetensors"
         convert(path, file)
-        return {"pose": weights_entry(file, source=path.name, licence=OPENPOSE_LICENCE if official else licence)}
+        entry = weights_entry(file, source=path.name, licence=OPENPOSE_LICENCE if official else licence)
+        return {base.POSE.weights: entry}
 
     what = "OpenPose's official COCO model" if official else "not the official file: its md5 is another"
-    return Part({"pose": dict(POSE)}, write, (f"pose: {path.name}, {what}",))
+    return Part({base.POSE.table: dict(POSE)}, write, (f"pose: {path.name}, {what}",))
 
 
 def _small_pose_part(path: Path, licence: str) -> Part:
@@ -157,9 +159,10 @@ def _small_pose_part(path: Path, licence: str) -> Part:
     def write(folder: Path) -> dict[str, Any]:
         file = folder / "pose.safetensors"
         write_weights(file, pose.state)
-        return {"pose": weights_entry(file, source=path.name, licence=licence)}
+        return {base.POSE.weights: weights_entry(file, source=path.name, licence=licence)}
 
-    return Part({"pose": {**POSE, "network": pose.network}}, write, (f"pose: {path.name}, a small network",))
+    table = {**POSE, "network": pose.network}
+    return Part({base.POSE.table: table}, write, (f"pose: {path.name}, a small network",))
 
 
 def _program_part(path: Path | None, like: Bundle | None, program: Program) -> Part:
@@ -173,19 +176,21 @@ def _program_part(path: Path | None, like: Bundle | None, program: Program) -> P
         "executable_sha256": program.sha256,
         "model_sha256": program.model_sha256,
     }
-    return Part({"pose": table}, lambda folder: {}, (f"pose: {program.executable}, which says {program.version!r}",))
+    note = f"pose: {program.executable}, which says {program.version!r}"
+    return Part({base.POSE.table: table}, lambda folder: {}, (note,))
 
 
 def _copied_pose(like: Bundle) -> Part:
     if like.pose.engine == "openpose-binary":
-        return Part({"pose": like.pose.model_dump()}, lambda folder: {}, (f"pose: from the bundle {like.name}",))
+        table = {base.POSE.table: like.pose.model_dump()}
+        return Part(table, lambda folder: {}, (f"pose: from the bundle {like.name}",))
     files = [like.pose.architecture] if like.pose.engine == "ultralytics" else []
-    return _copied(like, "pose", "pose", *files)
+    return _copied(like, base.POSE, *files)
 
 
-def _yolo_part(model: Detector, path: Path, licence: str, *, weights: str, table: tuple[str, dict]) -> Part:
-    """A model of ultralytics as the bundle's weights of that name, and its table: its name and its parameters."""
-    name, parameters = table
+def _yolo_part(model: Detector, path: Path, licence: str, stage: base.Row, parameters: dict) -> Part:
+    """A model of ultralytics as the weights of that stage, and the stage's table."""
+    weights = stage.weights
     content = {
         "architecture": f"{weights}.yaml",
         "classes": list(model.classes),
@@ -199,29 +204,30 @@ def _yolo_part(model: Detector, path: Path, licence: str, *, weights: str, table
         write_weights(file, model.state)
         return {weights: weights_entry(file, source=path.name, licence=model.licence or licence)}
 
-    return Part({name: content}, write, model.notes)
+    return Part({stage.table: content}, write, model.notes)
 
 
 def recogniser_part(recogniser: Recogniser, checkpoint: Path, licence: str) -> Part:
     def write(folder: Path) -> dict[str, Any]:
         file = folder / "recogniser.safetensors"
         write_weights(file, recogniser.state)
-        return {"recogniser": weights_entry(file, source=checkpoint.name, licence=licence)}
+        return {base.RECOGNISE.weights: weights_entry(file, source=checkpoint.name, licence=licence)}
 
     normalise = {"joints": recogniser.joints, "transforms": recogniser.transforms}
-    tables = {"normalise": normalise, "recognise": {"model": recogniser.model}}
+    tables = {base.NORMALISE.table: normalise, base.RECOGNISE.table: {"model": recogniser.model}}
     return Part(tables, write, recogniser.notes)
 
 
 def between_part(like: Bundle | None, strategy: str, changes: dict) -> Part:
     """Crop, quality, interpolation and trimming: no weights, parameters only."""
-    defaults = {"quality": QUALITY, "interpolate": INTERPOLATE, "trim": TRIM}
+    defaults = {base.INSPECT.table: QUALITY, base.INTERPOLATE.table: INTERPOLATE, base.TRIM.table: TRIM}
     tables = {name: getattr(like, name).model_dump() if like else dict(table) for name, table in defaults.items()}
-    if changes.get("trim", {}).get("method", tables["trim"]["method"]) == "none":
-        tables["trim"] = {"method": "none"}  # the keys of the other method belong to it alone
-    elif tables["trim"]["method"] == "none":
-        tables["trim"] = dict(TRIM)
-    return Part({"crop": _crop_table(like, strategy), **tables}, lambda folder: {})
+    trim = base.TRIM.table
+    if changes.get(trim, {}).get("method", tables[trim]["method"]) == "none":
+        tables[trim] = {"method": "none"}  # the keys of the other method belong to it alone
+    elif tables[trim]["method"] == "none":
+        tables[trim] = dict(TRIM)
+    return Part({base.CROP.table: _crop_table(like, strategy), **tables}, lambda folder: {})
 
 
 def _crop_table(like: Bundle | None, strategy: str) -> dict[str, Any]:
@@ -252,17 +258,18 @@ def clip_part(clip: Path | None, label: str | None, like: Bundle | None, labels:
     return Part({"demo": {"clip": name, "label": label}}, write)
 
 
-def _copied(like: Bundle, name: str, table: str, *files: str) -> Part:
-    entry = like.weights[name]
+def _copied(like: Bundle, stage: base.Row, *files: str) -> Part:
+    entry = like.weights[stage.weights]
 
     def write(folder: Path) -> dict[str, Any]:
         for file in (entry.file, *files):
             if (folder / file).exists():
                 raise ImportRefused(f"--like has a file {file} that would be overwritten", fix="rename it there")
             shutil.copyfile(like.folder / file, folder / file)
-        return {name: entry.model_dump()}
+        return {stage.weights: entry.model_dump()}
 
-    return Part({table: getattr(like, table).model_dump()}, write, (f"{name}: from the bundle {like.name}",))
+    table = getattr(like, stage.table).model_dump()
+    return Part({stage.table: table}, write, (f"{stage.weights}: from the bundle {like.name}",))
 
 
 def _needed(like: Bundle | None, what: str, fix: str) -> Bundle:

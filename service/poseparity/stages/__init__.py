@@ -1,1 +1,1 @@
-"""The stages, one small class each. `pipeline.py` is the only list of them."""
+"""The stages, one small class each; `base.py` has a row for each, `pipeline.py` puts them together."""

@@ -12,17 +12,26 @@ from ..engines.follow import follow
 from ..errors import NoPersonFound
 from ..observe import Observe, Observed, unobserved
 from ..records import Box, CroppedVideo, Detections, Size, Video
+from .base import CROP, Stage
 from .decode import frames, sampled_indices
 
 
-class Crop:
+class _CropStage(Stage):
+    row = CROP
+    name = row.name
+
+    @staticmethod
+    def values(cropped: CroppedVideo) -> dict[str, np.ndarray]:
+        box = cropped.crop
+        return {"box": np.array([box.x, box.y, box.width, box.height], dtype=np.int64)}
+
+
+class Crop(_CropStage):
     """Strategy "yolo": the union of all boxes of the detector, padded by a share of its size and clipped to the frame.
 
     Reads: Detections. Adds: the crop, whole pixels of the full frame.
     Raises: NoPersonFound when no sampled frame has a person.
     """
-
-    name = "crop"
 
     def __init__(self, bundle: Bundle) -> None:
         self._parameters = bundle.crop
@@ -36,20 +45,18 @@ class Crop:
         )
 
 
-class WholeFrame:
+class WholeFrame(_CropStage):
     """Strategy "none": the whole frame.
 
     Reads: Video. Adds: the crop, which is the frame.
     Raises: nothing.
     """
 
-    name = Crop.name
-
     def __call__(self, video: Video) -> CroppedVideo:
         return CroppedVideo(video, Box(0, 0, video.size.width, video.size.height))
 
 
-class TwoPass(Observed):
+class TwoPass(_CropStage, Observed):
     """Strategy "two_pass": the extent of the followed person's joints over some whole frames, padded as a box is.
 
     The pose engine looks at an evenly spaced share of the whole frames, and the person whom `[pose] follow` says is
@@ -58,8 +65,6 @@ class TwoPass(Observed):
     Reads: Video. Adds: the crop, whole pixels of the full frame.
     Raises: NoPersonFound when the engine finds nobody in any of these frames. What the engine raises.
     """
-
-    name = Crop.name
 
     def __init__(self, bundle: Bundle, engine: PoseEngine) -> None:
         self._parameters = bundle.crop

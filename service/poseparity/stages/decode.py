@@ -17,6 +17,7 @@ from ..video.confined import look_through
 from ..video.containers import asf_seconds, container_of, ends_in_the_middle
 from ..video.look import Limits, Looked
 from ..video.opening import FIX, opened, unreadable
+from .base import DECODE, Stage
 
 # Share of a video that has to be there and sound, where the bundle does not say.
 SOUND_SHARE = 0.95
@@ -25,7 +26,7 @@ _SAYS_ITS_LENGTH = (*_COUNTS_FRAMES, "matroska", "flv", "asf")
 _COUNT_SLACK, _LENGTH_SLACK = 1, 4  # frames: counts are rounded; a length holds delays, and sound that goes on longer
 
 
-class Decode(Observed):
+class Decode(Stage, Observed):
     """Decode every frame once, in a process of its own, so that no damaged, huge or endless video reaches a model.
 
     Reads: VideoFile. Adds: size, frame rate, the number of frames that can be decoded, and what is damaged or lacks.
@@ -33,7 +34,8 @@ class Decode(Observed):
     pixels, too much memory).
     """
 
-    name = "decode"
+    row = DECODE
+    name = row.name
     observed: ClassVar = {"frame": "grey levels"}
 
     def __init__(
@@ -64,6 +66,14 @@ class Decode(Observed):
             for _, frame in frames(video):
                 observe("frame", frame)
         return video
+
+    @staticmethod
+    def values(video: Video) -> dict[str, np.ndarray]:
+        return {
+            "size": np.array([video.size.width, video.size.height], dtype=np.int64),
+            "frames_per_second": np.array(video.frames_per_second, dtype=np.float64),
+            "frame_count": np.array(video.frame_count, dtype=np.int64),
+        }
 
 
 def frames(video: Video, wanted: frozenset[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..bundle.bundle import Bundle
 from ..errors import TooManyMissingJoints
 from ..missing import missing_joints, missing_share
 from ..plausible import told
 from ..records import Skeleton
+from .base import INSPECT, Stage
 
 _WORST = 3
 
 
-class Inspect:
+class Inspect(Stage):
     """Compare the share of missing joints, over all frames and joints, with what the bundle allows.
 
     Reads: Skeleton, before interpolation. Adds: nothing.
     Raises: TooManyMissingJoints when the share is over the limit; it carries the skeleton.
     """
 
-    name = "inspect"
+    row = INSPECT
+    name = row.name
 
     def __init__(self, bundle: Bundle) -> None:
         self._limit = bundle.quality.max_missing_share
@@ -27,6 +31,10 @@ class Inspect:
         if missing_share(skeleton) > self._limit:
             raise _refusal(skeleton, self._limit)
         return skeleton
+
+    @staticmethod
+    def values(skeleton: Skeleton) -> dict[str, np.ndarray]:
+        return {"missing": np.array(skeleton.missing.sum(), dtype=np.int64)}
 
 
 def _refusal(skeleton: Skeleton, limit: float) -> TooManyMissingJoints:

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..bundle.bundle import Bundle
 from ..records import Skeleton
+from .base import INTERPOLATE, Stage
 
 
-class Interpolate:
+class Interpolate(Stage):
     """Fill joints that are 0, 0, 0: linearly between the frames around a gap, with the nearest frame at the ends.
 
     x, y and the confidence are filled alike. A joint that is missing in every frame stays missing: nothing is known
@@ -20,7 +21,8 @@ class Interpolate:
     Raises: nothing.
     """
 
-    name = "interpolate"
+    row = INTERPOLATE
+    name = row.name
 
     def __init__(self, bundle: Bundle) -> None:
         self._method = bundle.interpolate.method
@@ -29,6 +31,10 @@ class Interpolate:
         if self._method == "none":
             return skeleton
         return replace(skeleton, keypoints=filled(skeleton.keypoints, skeleton.missing))
+
+    @staticmethod
+    def values(skeleton: Skeleton) -> dict[str, np.ndarray]:
+        return {"keypoints": skeleton.keypoints}
 
 
 def filled(keypoints: np.ndarray, missing: np.ndarray) -> np.ndarray:

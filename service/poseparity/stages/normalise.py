@@ -17,6 +17,7 @@ from ..errors import BundleError, InputError
 from ..keypoints import coco18_from_coco17
 from ..libraries.mmaction2 import registries
 from ..records import NormalisedClips, Skeleton
+from .base import NORMALISE, Stage
 
 _CHANNELS_XY = 2
 _FRAME_SIZE_OPTIONS = "--frame-size WIDTHxHEIGHT, frame_size in a request, or frame_size under [input] in bundle.toml"
@@ -24,7 +25,7 @@ _FRAME_SIZE_OPTIONS = "--frame-size WIDTHxHEIGHT, frame_size in a request, or fr
 INFERENCE_SKELETON = NormaliseParameters(reference="frame", transforms=({},))
 
 
-class Normalise:
+class Normalise(Stage):
     """Apply the transforms of the bundle, which are those of the model's own test pipeline.
 
     Coordinates are taken relative to a reference box, which MMAction2 calls img_shape: the full frame, the crop, a box
@@ -36,7 +37,8 @@ class Normalise:
     Raises: InputError when the reference box is not known, or when a joint is too far from it for float16.
     """
 
-    name = "normalise"
+    row = NORMALISE
+    name = row.name
 
     def __init__(self, bundle: Bundle) -> None:
         self._parameters = bundle.normalise
@@ -56,6 +58,10 @@ class Normalise:
                 fix="check that the joints, the crop and the frame size belong to one video",
             )
         return NormalisedClips(inputs=inputs, sample=data["data_samples"], reference=box)
+
+    @staticmethod
+    def values(clips: NormalisedClips) -> dict[str, np.ndarray]:
+        return {"inputs": clips.inputs, "reference": np.array(clips.reference, dtype=np.float64)}
 
     def describe(self) -> dict:
         """The class behind each transform: another one may be registered under a name of MMAction2's."""

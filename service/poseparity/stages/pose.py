@@ -13,11 +13,12 @@ from ..engines.follow import follow
 from ..keypoints import Coco17
 from ..observe import Observe, Observed, unobserved
 from ..records import CroppedVideo, Skeleton
+from .base import POSE, Stage
 from .crop import no_person
 from .decode import frames
 
 
-class Pose(Observed):
+class Pose(Stage, Observed):
     """Run the pose engine on each frame's crop, keep the person whom the bundle follows, move it to the full frame.
 
     Reads: CroppedVideo. Adds: the skeleton, COCO-17, pixels of the full frame; a missing joint is 0, 0, 0; who else was
@@ -25,7 +26,8 @@ class Pose(Observed):
     Raises: NoPersonFound when no frame has a single joint. What the engine raises.
     """
 
-    name = "pose"
+    row = POSE
+    name = row.name
 
     def __init__(self, bundle: Bundle, engine: PoseEngine) -> None:
         self._follow = bundle.pose.follow
@@ -51,6 +53,10 @@ class Pose(Observed):
             company=company,
             notices=(*video.notices, *notices_of(company, self._follow, self._model_persons)),
         )
+
+    @staticmethod
+    def values(skeleton: Skeleton) -> dict[str, np.ndarray]:
+        return {"keypoints": skeleton.keypoints}
 
     def describe(self) -> dict:
         """What the engine says of itself; see observe.Described."""

@@ -15,21 +15,23 @@ from ..bundle.weights import BUILD_ERRORS, loaded
 from ..errors import BundleError
 from ..libraries.mmaction2 import registries
 from ..records import NormalisedClips, Prediction
+from .base import RECOGNISE, Stage
 
 
-class Recognise:
+class Recognise(Stage):
     """Run the recogniser as MMAction2's `inference_recognizer` does, one sample a forward pass.
 
     Reads: NormalisedClips. Adds: each clip's logits, and the class scores, averaged over the clips.
     Raises: BundleError when a score is infinite or no number, which no JSON can hold.
     """
 
-    name = "recognise"
+    row = RECOGNISE
+    name = row.name
 
     def __init__(self, bundle: Bundle) -> None:
         self._labels = bundle.labels.names
-        path = bundle.folder / bundle.weights["recogniser"].file
-        self.model = load_model(bundle.recognise.model, bundle.load_weights("recogniser"), path).eval()
+        path = bundle.folder / bundle.weights[RECOGNISE.weights].file
+        self.model = load_model(bundle.recognise.model, bundle.load_weights(RECOGNISE.weights), path).eval()
 
     def __call__(self, clips: NormalisedClips) -> Prediction:
         batch = {"inputs": [torch.from_numpy(clips.inputs)], "data_samples": [clips.sample]}
@@ -40,6 +42,11 @@ class Recognise:
         _check_finite("scores", prediction.scores)
         return prediction
 
+    @staticmethod
+    def values(prediction: Prediction) -> dict[str, np.ndarray]:
+        logits = {} if prediction.logits is None else {"logits": prediction.logits}
+        return {**logits, "scores": prediction.scores}
+
     def describe(self) -> dict:
         """The labels, in the order of the scores."""
         return {"labels": list(self._labels)}
@@ -48,7 +55,7 @@ class Recognise:
 def _check_finite(name: str, values: np.ndarray) -> None:
     if not np.isfinite(values).all():
         raise BundleError(
-            f"stage {Recognise.name}: the {name} are {values.ravel()[:4].tolist()}, expected numbers",
+            f"stage {RECOGNISE.name}: the {name} are {values.ravel()[:4].tolist()}, expected numbers",
             code="not-finite",
             fix="look at this input's joints; `poseparity bundle verify --replay` tells whether weights are at fault",
         )

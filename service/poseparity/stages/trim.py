@@ -9,12 +9,13 @@ import numpy as np
 from ..bundle.bundle import Bundle
 from ..keypoints import Coco17
 from ..records import Skeleton
+from .base import TRIM, Stage
 
 _SHOULDERS = [Coco17.L_SHOULDER, Coco17.R_SHOULDER]
 _HIPS = [Coco17.L_HIP, Coco17.R_HIP]
 
 
-class Trim:
+class Trim(Stage):
     """Keep the frames from the first to the last motion, and a margin on each side.
 
     A frame moves when, from the frame before it to itself, some joint goes further than `threshold` torso lengths. The
@@ -27,7 +28,8 @@ class Trim:
     Raises: nothing.
     """
 
-    name = "trim"
+    row = TRIM
+    name = row.name
 
     def __init__(self, bundle: Bundle) -> None:
         self._parameters = bundle.trim
@@ -35,6 +37,14 @@ class Trim:
     def __call__(self, skeleton: Skeleton) -> Skeleton:
         first, end = self._kept(skeleton)
         return replace(skeleton, keypoints=skeleton.keypoints[first:end], first_frame=skeleton.first_frame + first)
+
+    @staticmethod
+    def values(skeleton: Skeleton) -> dict[str, np.ndarray]:
+        return {
+            "first_frame": np.array(skeleton.first_frame, dtype=np.int64),
+            "frame_count": np.array(skeleton.frame_count, dtype=np.int64),
+            "keypoints": skeleton.keypoints,
+        }
 
     def _kept(self, skeleton: Skeleton) -> tuple[int, int]:
         """First kept frame, and the frame after the last."""

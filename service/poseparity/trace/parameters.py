@@ -9,24 +9,22 @@ from functools import cache
 
 from ..bundle.bundle import Bundle
 from ..observe import Described
+from ..stages.base import Stage
 
-# Where a stage's name is not that of its table, or of its weights, in bundle.toml.
-_TABLES = {"inspect": "quality"}
 # A limit on what is read at all: no value depends on it, and golden traces from before it stay as they are.
 _OF_NO_VALUE = {"min_decoded_share"}
-_WEIGHTS = {"detect": "detector", "pose": "pose", "recognise": "recogniser"}
 
 
-def parameters_of(stage, bundle: Bundle) -> dict:
+def parameters_of(stage: Stage, bundle: Bundle) -> dict:
     """JSON-ready.
 
     Keys: those of the stage's table in bundle.toml; "weights_sha256" where it has weights; what the stage says of
     itself (see observe.Described); "code", the module that the stage is defined in and the sha256 of its source, and
     "engine_code", the same of the pose engine that it asks.
     """
-    table = getattr(bundle, _TABLES.get(stage.name, stage.name), None)
+    table = getattr(bundle, stage.row.table) if stage.row.table else None
     parameters = table.model_dump(mode="json", exclude=_OF_NO_VALUE) if table else {}
-    if weights := bundle.weights.get(_WEIGHTS.get(stage.name)):
+    if weights := bundle.weights.get(stage.row.weights):
         parameters["weights_sha256"] = weights.sha256
     if isinstance(stage, Described):
         parameters |= stage.describe()

@@ -14,11 +14,11 @@ import numpy as np
 from .. import __version__
 from ..observe import Observed
 from ..pipeline import Pipeline, PipelineResult
+from ..stages.base import Stage, Value
 from .arrays import ArrayFile
 from .digests import SHORT, digest, digest_of_frames, digest_of_stage, little_endian
 from .model import FORMAT, Trace, TracedStage, TracedValue
 from .parameters import parameters_of
-from .results import Result, results_of
 
 _MOST_DATA = 4096  # bytes of a value that a trace holds itself
 
@@ -91,12 +91,13 @@ class Tracer:
             stages=[self._stage(stage, pipeline, result) for stage in pipeline.stages if stage.name in result.records],
         )
 
-    def _stage(self, stage, pipeline: Pipeline, result: PipelineResult) -> TracedStage:
-        results = results_of(stage.name, result.records[stage.name])
+    def _stage(self, stage: Stage, pipeline: Pipeline, result: PipelineResult) -> TracedStage:
+        arrays = stage.values(result.records[stage.name])
         if self._arrays:
-            for each in results:
-                self._arrays.add(f"{stage.name}.{each.name}", each.array)
-        values = [*map(_traced, results), *self._observed(stage)]
+            for name, array in arrays.items():
+                self._arrays.add(f"{stage.name}.{name}", array)
+        results = [_traced(name, stage.row.values[name], array) for name, array in arrays.items()]
+        values = [*results, *self._observed(stage)]
         return TracedStage(
             name=stage.name,
             parameters=parameters_of(stage, pipeline.bundle),
@@ -105,7 +106,7 @@ class Tracer:
             values=values,
         )
 
-    def _observed(self, stage) -> list[TracedValue]:
+    def _observed(self, stage: Stage) -> list[TracedValue]:
         units = stage.observed if isinstance(stage, Observed) else {}
         streams = {name: self._streams[key] for name in units if (key := f"{stage.name}.{name}") in self._streams}
         return [
@@ -122,15 +123,15 @@ class Tracer:
         ]
 
 
-def _traced(result: Result) -> TracedValue:
-    array = little_endian(result.array)
+def _traced(name: str, value: Value, array: np.ndarray) -> TracedValue:
+    array = little_endian(array)
     return TracedValue(
-        name=result.name,
+        name=name,
         kind="result",
-        unit=result.unit,
+        unit=value.unit,
         dtype=array.dtype.str,
         shape=list(array.shape),
         sha256=digest(array).hex(),
-        frames=[digest(item).hex()[:SHORT] for item in array] if result.by_frame else None,
+        frames=[digest(item).hex()[:SHORT] for item in array] if value.by_frame else None,
         data=base64.b64encode(array.tobytes()).decode() if array.nbytes <= _MOST_DATA else None,
     )

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel
-
-from ...bundle.bundle import NormaliseParameters, TrimParameters
-from ...bundle.tables import ENGINES, STRATEGIES
+from ...bundle.bundle import form_of
+from ...stages.base import BY_NAME
 from ...trace.model import CODE, TracedStage
 
 
@@ -34,19 +32,11 @@ def differing_parameters(a: TracedStage, b: TracedStage) -> tuple[ParameterDiffe
 
 def _with_defaults(stage: str, table: dict, *, like: dict) -> dict:
     """With what the other side names and this one does not: a release without a parameter did as its default says."""
-    form = _form(stage, table)
+    row = BY_NAME.get(stage)
+    form = form_of(row.table, table) if row and row.table else None
     fields = form.model_fields.items() if form else ()
     absent = {name: field for name, field in fields if name in like and name not in table and not field.is_required()}
     return table | {name: field.default for name, field in absent.items()}
-
-
-def _form(stage: str, table: dict) -> type[BaseModel] | None:
-    """The model of a stage's table, in the form that the table has."""
-    if stage == "crop":
-        return STRATEGIES.get(str(table.get("strategy", "yolo")))
-    if stage == "pose":
-        return ENGINES.get(str(table.get("engine", "openpose")))
-    return {"trim": TrimParameters, "normalise": NormaliseParameters}.get(stage)
 
 
 def differences(path: str, a: Any, b: Any, *, into_lists: bool = False) -> Iterator[ParameterDifference]:

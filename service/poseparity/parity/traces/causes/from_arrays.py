@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ....stages import base
 from ....trace.reading import TraceFile
 from ...result import Cause
 from ..stages import StageComparison
 from .arrays import inputs, pixels, skeletons
 
 _LOOKS = {
-    "decode": (pixels.of_frames,),
-    "pose": (pixels.of_network_input, skeletons.of_pose),
-    "inspect": (skeletons.of_csv_input,),
-    "interpolate": (skeletons.of_csv_input, skeletons.of_interpolate),
-    "trim": (skeletons.of_trim,),
-    "normalise": (inputs.of_normalise,),
+    base.DECODE.name: (pixels.of_frames,),
+    base.POSE.name: (pixels.of_network_input, skeletons.of_pose),
+    base.INSPECT.name: (skeletons.of_csv_input,),
+    base.INTERPOLATE.name: (skeletons.of_csv_input, skeletons.of_interpolate),
+    base.TRIM.name: (skeletons.of_trim,),
+    base.NORMALISE.name: (inputs.of_normalise,),
 }
 
 

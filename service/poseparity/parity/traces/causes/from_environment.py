@@ -13,6 +13,7 @@ from ....environment.policy import load_policy
 from ....environment.snapshot import check_snapshot
 from ....errors import TraceError
 from ....settings import ROOT
+from ....stages.base import BY_NAME
 from ....trace.reading import TraceFile
 from ...result import Cause
 from . import certainty
@@ -74,24 +75,6 @@ GROUPS = (
     Group("packages", ("packages.*", "modules.*"), (), 0.3),
     Group("environment", ("*",), (), 0.26),
 )  # fmt: skip
-# What each stage, or one value of it, computes with: the likeliest to show first.
-_LIBRARIES = {
-    "decode": ("cv2",),
-    "detect": ("torch", "ultralytics", "cv2", "numpy"),
-    "crop": ("numpy",),
-    "pose": ("torch", "cv2", "numpy"),
-    "pose.network_input": ("cv2", "numpy"),
-    "pose.network_output": ("torch", "numpy"),
-    "pose.persons": ("cv2", "numpy", "torch", "ultralytics"),
-    "crop.network_input": ("cv2", "numpy"),
-    "crop.network_output": ("torch", "numpy"),
-    "crop.persons": ("cv2", "numpy", "torch", "ultralytics"),
-    "inspect": ("numpy",),
-    "interpolate": ("numpy",),
-    "trim": ("numpy",),
-    "normalise": ("numpy", "mmaction2", "torch"),
-    "recognise": ("torch", "mmaction2", "numpy"),
-}
 _OPERATIONS, _DIGEST = "fingerprint.operations.", ".sha256"
 _SHOWN = ("error", "tolerance", "implied")
 _COUNTED = ("error", "tolerance")
@@ -171,7 +154,8 @@ def _relevance(libraries: tuple[str, ...], place: tuple[str, str] | None) -> flo
     if place is None or not libraries:
         return 1.0
     stage, value = place
-    used = _LIBRARIES.get(f"{stage}.{value}") or _LIBRARIES.get(stage, _ALL)
+    row = BY_NAME.get(stage)  # a trace may be of a release with other stages
+    used = row.value_libraries.get(value, row.libraries) if row else _ALL
     ranks = [used.index(library) for library in libraries if library in used]
     return certainty.RELEVANCE[min(min(ranks), len(certainty.RELEVANCE) - 1)] if ranks else certainty.ELSEWHERE
 

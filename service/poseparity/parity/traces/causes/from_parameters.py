@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
+from ....stages import base
 from ....trace.model import CODE as CODE_PARAMETERS
 from ....trace.reading import TraceFile
 from ...result import Cause
@@ -54,11 +55,9 @@ _CODES = (
     ("normalise.joints", "graph-joints"),
     ("recognise.model.*", "architecture"),
 )
-_WEIGHTS = {"detect": "the detector", "pose": "the pose network", "recognise": "the recogniser"}
 # They say which other parameters there are; see tables.py and bundle.py.
 _FORMS = ("crop.strategy", "pose.engine", "trim.method", "normalise.reference", "normalise.confidence")
 _FIRST_PASS = "engine."
-_TABLES = {"inspect": "quality"}  # where a stage's name is not that of its table
 
 
 def causes_of(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
@@ -72,9 +71,10 @@ def causes_of(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Ca
 
 def parameter_of(stage: str, path: str) -> str:
     """A parameter's name in bundle.toml: the stage crop of strategy "two_pass" has those of the engine that it asks."""
-    if stage == "crop" and path.startswith(_FIRST_PASS):
-        return f"pose.{path.removeprefix(_FIRST_PASS)}"
-    return f"{_TABLES.get(stage, stage)}.{path}"
+    if stage == base.CROP.name and path.startswith(_FIRST_PASS):
+        return f"{base.POSE.table}.{path.removeprefix(_FIRST_PASS)}"
+    row = base.BY_NAME.get(stage)
+    return f"{row.table if row and row.table else stage}.{path}"
 
 
 def _telling(stage: StageComparison) -> list[ParameterDifference]:
@@ -105,11 +105,12 @@ def _plain(stage: StageComparison, difference: ParameterDifference, _a: TraceFil
 def _weights(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
     heads = {_head(parameter_of(stage.name, each.path)) for each in stage.parameters}
     table = parameter_of(stage.name, difference.path).partition(".")[0]
+    row = base.BY_TABLE.get(table)
     yield cause(
         "weights",
         score=certainty.PARAMETER,
         stage=stage.name,
-        weights=_WEIGHTS.get(table, table),
+        weights=row.network if row and row.network else table,
         a=_short(difference.a),
         b=_short(difference.b),
         architecture="another one" if heads & {"network", "model", "architecture"} else "the same",
@@ -134,14 +135,14 @@ def _trimming(stage: StageComparison, difference: ParameterDifference, a: TraceF
     if len(off) != 1:
         yield from _plain(stage, difference, a, b)
         return
-    frames = _frames_of(a if off[0] == "A" else b, "trim")
+    frames = _frames_of(a if off[0] == "A" else b, base.TRIM.name)
     values = {"parameter": f"{stage.name}.{difference.path}", "a": difference.a, "b": difference.b}
     yield cause("trimming-off", score=certainty.PARAMETER, stage=stage.name, side=off[0], frames=frames, **values)
 
 
 def keeps_all(side: TraceFile) -> bool:
     """Whether the stage trim cut nothing."""
-    given, kept = (_frames_of(side, name) for name in ("interpolate", "trim"))
+    given, kept = (_frames_of(side, row.name) for row in (base.INTERPOLATE, base.TRIM))
     return given is not None and given == kept
 
 
@@ -204,16 +205,16 @@ def _short(digest: object) -> str:
 
 # (stage, path), or for every stage the path's first part, to what tells of it.
 _SPECIAL = {
-    ("interpolate", "method"): _interpolation,
-    ("trim", "method"): _trimming,
-    ("trim", "threshold"): _trimming,
-    ("trim", "margin"): _trimming,
-    ("trim", "min_frames"): _trimming,
-    ("normalise", "transforms"): _transforms,
-    ("normalise", "transform_classes"): _classes,
-    ("recognise", "labels"): _nothing,
-    ("pose", "model_sha256"): _weights,
-    ("pose", "flags"): _flags,
+    (base.INTERPOLATE.table, "method"): _interpolation,
+    (base.TRIM.table, "method"): _trimming,
+    (base.TRIM.table, "threshold"): _trimming,
+    (base.TRIM.table, "margin"): _trimming,
+    (base.TRIM.table, "min_frames"): _trimming,
+    (base.NORMALISE.table, "transforms"): _transforms,
+    (base.NORMALISE.table, "transform_classes"): _classes,
+    (base.RECOGNISE.table, "labels"): _nothing,
+    (base.POSE.table, "model_sha256"): _weights,
+    (base.POSE.table, "flags"): _flags,
     ("", "weights_sha256"): _weights,
     **{("", name): _code for name in CODE_PARAMETERS},
 }

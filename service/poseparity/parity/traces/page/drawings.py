@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ....keypoints import COCO17_EDGES, CSV_NAMES
+from ....stages.base import STAGES
 from ....trace.reading import TraceFile
 from ..stages import first_frame
 
-_STAGES = ("pose", "interpolate", "trim")  # that hold joints; the first that differs is drawn
+_STAGES = [row.name for row in STAGES if "keypoints" in row.values]  # the first that differs is drawn
 _WORST = 3  # frames that are drawn, each a good distance from the others
 _APART = 5  # frames
 _SIZE = 300.0  # of a drawing, in its own units

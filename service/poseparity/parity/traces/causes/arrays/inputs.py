@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .....stages.base import NORMALISE
 from .....trace.reading import TraceFile
 from ....result import Cause
 from ...stages import StageComparison
@@ -23,16 +24,16 @@ def of_normalise(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator
     if None not in boxes and boxes[0] != boxes[1]:
         yield cause("img-shape", score=certainty.SHOWN, stage=stage.name, a=boxes[0], b=boxes[1])
         return
-    mine, theirs = (side.result("normalise", "inputs") for side in (a, b))
+    mine, theirs = (side.result(NORMALISE.name, "inputs") for side in (a, b))
     if mine is not None and theirs is not None and mine.shape == theirs.shape and mine.ndim == 5:
-        box = a.result("normalise", "reference")
+        box = a.result(NORMALISE.name, "reference")
         size = None if box is None or box.shape != (4,) else box[2:]
         yield from _of_inputs(stage.name, mine[:, 0].astype(np.float64), theirs[:, 0].astype(np.float64), size)
 
 
 def _box(side: TraceFile) -> str | None:
     """The box that coordinates are relative to."""
-    reference = side.result("normalise", "reference")
+    reference = side.result(NORMALISE.name, "reference")
     if reference is None or reference.shape != (4,):
         return None
     x, y, width, height = reference.tolist()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .....stages.base import CROP, DECODE, POSE
 from .....trace.reading import TraceFile
 from ....result import Cause
 from ...stages import StageComparison
@@ -30,7 +31,8 @@ class _Sample:
 def of_frames(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """Decoded frames: whether one side's are the other's through JPEG."""
     pairs = [
-        (a.observed("decode", "frame", frame), b.observed("decode", "frame", frame)) for frame in _some(stage, "frame")
+        (a.observed(DECODE.name, "frame", frame), b.observed(DECODE.name, "frame", frame))
+        for frame in _some(stage, "frame")
     ]
     pairs = [pair for pair in pairs if pair[0] is not None and pair[1] is not None and pair[0].shape == pair[1].shape]
     for side, order in (("B", 1), ("A", -1)):
@@ -60,14 +62,14 @@ def _some(stage: StageComparison, value: str) -> list[int]:
 
 
 def _samples(stage: StageComparison, a: TraceFile, b: TraceFile) -> list[_Sample]:
-    box = a.result("crop", "box")
+    box = a.result(CROP.name, "box")
     if box is None or box.shape != (4,):
         return []
     x, y, width, height = box.tolist()
     samples = []
     for frame in _some(stage, "network_input"):
-        image = a.observed("decode", "frame", frame)
-        inputs = [side.observed("pose", "network_input", frame) for side in (a, b)]
+        image = a.observed(DECODE.name, "frame", frame)
+        inputs = [side.observed(POSE.name, "network_input", frame) for side in (a, b)]
         if image is not None and all(each is not None and each.ndim == 3 for each in inputs):
             crop = image[y : y + height, x : x + width]
             samples.append(_Sample(crop, *(each.astype(np.float64) for each in inputs)))

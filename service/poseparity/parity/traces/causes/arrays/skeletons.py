@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from .....keypoints import Coco17
+from .....stages.base import INTERPOLATE, POSE, TRIM
 from .....trace.reading import TraceFile
 from ....result import PROVEN, Cause
 from ...stages import StageComparison
@@ -18,10 +19,10 @@ from ..from_parameters import keeps_all
 
 def of_interpolate(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """Whether one side leaves joints missing, or fills them from one side only."""
-    mine, theirs = (side.result("interpolate", "keypoints") for side in (a, b))
+    mine, theirs = (side.result(INTERPOLATE.name, "keypoints") for side in (a, b))
     if mine is None or theirs is None or mine.shape != theirs.shape:
         return
-    seen = a.result("pose", "keypoints")
+    seen = a.result(POSE.name, "keypoints")
     gaps = _missing(seen) if seen is not None and seen.shape == mine.shape else _missing(mine) | _missing(theirs)
     sides = (("A", mine, theirs), ("B", theirs, mine))
     for side, keypoints, other in sides:
@@ -38,7 +39,7 @@ def of_trim(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Caus
     """Whether one side keeps every frame; the numbers of frames are in every trace."""
     for side, one, other in (("A", a, b), ("B", b, a)):
         if keeps_all(one) and not keeps_all(other):
-            frames = one.trace.stage("trim").value("keypoints").shape[0]
+            frames = one.trace.stage(TRIM.name).value("keypoints").shape[0]
             yield cause("trimming-off", score=certainty.FRAMES_SHOW, stage=stage.name, side=side, frames=frames)
 
 
@@ -46,14 +47,14 @@ def of_pose(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Caus
     """What comparing two skeleton CSVs would say, where the joints differ and not what the network saw."""
     if any(value.name == "network_input" for value in stage.differing):
         return
-    yield from _of_keypoints(stage, a, b, "pose", certainty.SHOWN)
+    yield from _of_keypoints(stage, a, b, POSE.name, certainty.SHOWN)
 
 
 def of_csv_input(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """What comparing the skeleton CSVs would say, where the runs were given two that are not the same."""
     kinds = {side.trace.input.kind for side in (a, b)}
     if kinds == {"csv"} and a.trace.input.sha256 != b.trace.input.sha256:
-        yield from _of_keypoints(stage, a, b, "interpolate", certainty.FORMULA)
+        yield from _of_keypoints(stage, a, b, INTERPOLATE.name, certainty.FORMULA)
 
 
 def _of_keypoints(stage: StageComparison, a: TraceFile, b: TraceFile, source: str, score: float) -> Iterator[Cause]:
