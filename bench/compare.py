@@ -15,17 +15,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 from poseparity.environment import snapshots
+from poseparity.inputs import Input
 from poseparity.parity.traces.compare import compare_trace_files
 from poseparity.pipeline import Pipeline
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
-from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.model import TracedArrays
-from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.recording import record
 from poseparity.trace.writing import write_trace
 from training.manifest import BUNDLE
 
@@ -56,14 +54,10 @@ def _record_both(folder: Path) -> tuple[Path, Path]:
 
 
 def _record(pipeline: Pipeline, path: Path) -> Path:
-    clip, arrays = pipeline.bundle.folder / pipeline.bundle.demo.clip, path.with_suffix(".npz")
-    with ArrayFile(arrays) as file:
-        tracer = Tracer(file)
-        result = pipeline.run_video(clip, observe=tracer)
-        source = Source.of_file(clip, "video")
-        trace = tracer.finish(pipeline, result, source, snapshots.of(pipeline.bundle.folder))
-    named = TracedArrays(file=arrays.name, sha256=sha256(arrays.read_bytes()).hexdigest())
-    write_trace(path, trace.model_copy(update={"arrays": named}))
+    folder = pipeline.bundle.folder
+    clip = Input(folder / pipeline.bundle.demo.clip, "video")
+    _, trace = record(pipeline, clip, environment=snapshots.of(folder), arrays=path.with_suffix(".npz"))
+    write_trace(path, trace)
     return path
 
 

@@ -22,17 +22,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from poseparity.inputs import kind_of
+from poseparity.inputs import Input
 from poseparity.numerics import read_pins
 from poseparity.settings import Settings, load_settings
 from training.manifest import BUNDLE
-
-if TYPE_CHECKING:
-    from poseparity.pipeline import Pipeline, PipelineResult
 
 CORES = len(os.sched_getaffinity(0))
 # They choose no code; without the first ultralytics would install packages.
@@ -130,12 +126,8 @@ def _serve(connection: Connection, mode: Mode, settings: Settings, path: Path) -
             connection.recv()
         except EOFError:
             return
-        result = _answer(pipeline, path)
+        result = pipeline.run(Input.of_file(path))
         connection.send((result.seconds, result.skeleton.keypoints, result.prediction.scores))
-
-
-def _answer(pipeline: Pipeline, path: Path) -> PipelineResult:
-    return pipeline.run_video(path) if kind_of(path) == "video" else pipeline.run_csv(path.read_bytes())
 
 
 def measure(settings: Settings, path: Path, rounds: int) -> dict[str, Runs]:

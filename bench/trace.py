@@ -25,12 +25,13 @@ from pathlib import Path
 import numpy as np
 
 from poseparity.environment import snapshots
-from poseparity.inputs import kind_of
+from poseparity.inputs import Input
 from poseparity.pipeline import Pipeline, PipelineResult
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
-from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.model import Trace
+from poseparity.trace.recording import record
+from poseparity.trace.tracer import Tracer
 from poseparity.trace.writing import write_trace
 from training.manifest import BUNDLE
 
@@ -53,48 +54,39 @@ class Runs:
 
     def __init__(self, pipeline: Pipeline, path: Path, folder: Path, environment: dict) -> None:
         self._pipeline = pipeline
-        self._path = path
-        self._kind = kind_of(path)
+        self._given = Input.of_file(path)
         self._folder = folder
         self._environment = environment
 
     def plain(self) -> float:
-        return _timed(lambda: self._run())
+        return _timed(lambda: self._pipeline.run(self._given))
 
     def traced(self) -> float:
-        return _timed(lambda: self._record(Tracer()))
+        return _timed(lambda: self._record())
 
     def own_share(self) -> float:
         """How long the recorder's own calls take, as a share of the rest of the run."""
         tracer, finishing = TimedTracer(), 0.0
 
-        def record() -> None:
-            nonlocal finishing
-            result = self._run(observe=tracer)
-            finishing = _timed(lambda: self._finish(tracer, result))
+        def finish(result: PipelineResult) -> None:
+            self._write(tracer.finish(self._pipeline, result, self._given, self._environment))
 
-        whole = _timed(record)
+        def run() -> None:
+            nonlocal finishing
+            result = self._pipeline.run(self._given, observe=tracer)
+            finishing = _timed(lambda: finish(result))
+
+        whole = _timed(run)
         own = tracer.seconds + finishing
         return own / (whole - own)
 
     def with_arrays(self) -> float:
-        def record() -> None:
-            with ArrayFile(self._folder / "trace.npz") as arrays:
-                self._record(Tracer(arrays))
+        return _timed(lambda: self._record(self._folder / "trace.npz"))
 
-        return _timed(record)
+    def _record(self, arrays: Path | None = None) -> None:
+        self._write(record(self._pipeline, self._given, environment=self._environment, arrays=arrays)[1])
 
-    def _run(self, **observer):
-        if self._kind == "video":
-            return self._pipeline.run_video(self._path, **observer)
-        return self._pipeline.run_csv(self._path.read_bytes(), **observer)
-
-    def _record(self, tracer: Tracer) -> None:
-        self._finish(tracer, self._run(observe=tracer))
-
-    def _finish(self, tracer: Tracer, result: PipelineResult) -> None:
-        source = Source.of_file(self._path, self._kind)
-        trace = tracer.finish(self._pipeline, result, source, self._environment)
+    def _write(self, trace: Trace) -> None:
         write_trace(self._folder / "trace.json", trace)
 
 

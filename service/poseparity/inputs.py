@@ -1,8 +1,9 @@
-"""Tell what a file is by its content: a name is only what somebody called it."""
+"""What a pipeline is given. What a file is, its content tells: a name is only what somebody called it."""
 
 from __future__ import annotations
 
 import codecs
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -10,12 +11,41 @@ from .errors import InputError
 from .records import Box, Size
 from .skeleton_csv import SEPARATORS, is_utf16
 
+Kind = Literal["video", "csv"]
 _HEAD_BYTES = 4096
 _LARGEST = 100_000  # pixels: more than any video has, and little enough for every computation with it
 _FIX = "send a video (H.264 or MPEG-4 in .mp4, .avi, .mov, .mkv) or a skeleton CSV (header Nose_x,Nose_y,Nose_c,...)"
 
 
-def kind_of(path: Path) -> Literal["video", "csv"]:
+@dataclass(frozen=True)
+class Input:
+    """A video, or a skeleton CSV with what is known of the video that it came from.
+
+    Attributes:
+        source: the file, or the content of a skeleton CSV.
+        name: what a trace calls it; by default the file's own name.
+        frame_size, crop: of the video that a skeleton CSV came from, where the bundle needs to know it.
+        assume_crop: where the bundle needs a crop and none is given, take that of the joints' own extent.
+    """
+
+    source: Path | bytes
+    kind: Kind
+    name: str | None = None
+    frame_size: Size | None = None
+    crop: Box | None = None
+    assume_crop: bool = False
+
+    @classmethod
+    def of_file(cls, path: Path) -> Input:
+        """Raises InputError where `kind_of` does."""
+        return cls(path, kind_of(path))
+
+    def content(self) -> bytes:
+        """The whole of it: for a skeleton CSV, not for a video."""
+        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
+
+
+def kind_of(path: Path) -> Kind:
     """Whether a file is to be read as a video or as a skeleton CSV.
 
     Raises:

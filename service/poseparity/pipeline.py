@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 from . import skeleton_csv, stop
@@ -14,6 +15,7 @@ from .engines.base import PoseEngine
 from .engines.build import build_engine
 from .engines.openpose_binary.program import Installation
 from .errors import BundleError, PoseParityError
+from .inputs import Input
 from .missing import missing_joints
 from .observe import Observe, Observed, unobserved
 from .records import Box, CroppedVideo, Prediction, Size, Skeleton, Video, VideoFile
@@ -58,32 +60,28 @@ class PipelineResult:
         """Every frame, after interpolation and before trimming."""
         return self.records[INTERPOLATE.name]
 
-    @property
+    @cached_property
     def csv(self) -> bytes:
         return skeleton_csv.write(self.skeleton.keypoints)
 
     def to_dict(self) -> dict:
         """The answer as JSON-ready values; each score is exactly the float32 that was computed."""
-        prediction = self.prediction
         return {
             "bundle": self.bundle,
-            "prediction": {
-                "index": prediction.index,
-                "label": prediction.label,
-                "scores": [
-                    {"label": label, "score": score}
-                    for label, score in zip(prediction.labels, prediction.scores.tolist(), strict=True)
-                ],
-            },
+            "prediction": self.prediction.to_dict(),
             "frames": self._frames(),
             "persons": {"used": 1, "model": self.records[NORMALISE.name].inputs.shape[1]},
             "frame_size": _plain(self.skeleton.frame_size),
             "crop": _plain(self.skeleton.crop),
             "missing_joints": missing_joints(self.skeleton),
-            "warnings": [asdict(notice) for notice in self.kept.notices],
+            "warnings": self.warnings(),
             "skeleton_csv_sha256": hashlib.sha256(self.csv).hexdigest(),
             "seconds": {stage: round(value, 4) for stage, value in self.seconds.items()},
         }
+
+    def warnings(self) -> list[dict]:
+        """What may make the scores wrong, JSON-ready."""
+        return [asdict(notice) for notice in self.kept.notices]
 
     def _frames(self) -> dict:
         kept = self.kept
@@ -136,16 +134,31 @@ class Pipeline:
             Recognise(bundle),
         )
 
-    def run_video(self, path: Path, *, observe: Observe = unobserved) -> PipelineResult:
-        """Every stage.
+    def run(self, given: Input, *, observe: Observe = unobserved) -> PipelineResult:
+        """Every stage; of a skeleton CSV those that follow the pose.
 
         Args:
             observe: is shown what passes through the stages, see observe.py; a value is named "STAGE.NAME".
 
         Raises:
-            InputError, NoPersonFound, TooManyMissingJoints: see the stages.
+            InputError: see csv_input.py, stages/decode.py and stages/normalise.py.
+            NoPersonFound, TooManyMissingJoints: see the stages.
         """
-        return self._run(VideoFile(Path(path)), first=DECODE.name, observe=observe)
+        if given.kind == "video":
+            return self._run(VideoFile(given.source), first=DECODE.name, observe=observe)
+        skeleton = skeleton_of_csv(
+            given.content(),
+            self.bundle,
+            max_frames=self._max_frames,
+            frame_size=given.frame_size,
+            crop=given.crop,
+            assume_crop=given.assume_crop,
+        )
+        return self._run(skeleton, first=INSPECT.name, observe=observe)
+
+    def run_video(self, path: Path, *, observe: Observe = unobserved) -> PipelineResult:
+        """`run` for whoever knows that it is a video."""
+        return self.run(Input(Path(path), "video"), observe=observe)
 
     def run_csv(
         self,
@@ -156,22 +169,9 @@ class Pipeline:
         assume_crop: bool = False,
         observe: Observe = unobserved,
     ) -> PipelineResult:
-        """The stages that follow the skeleton CSV.
-
-        Args:
-            content: the CSV's bytes.
-            frame_size, crop: what the video was, where the bundle needs to know it.
-            assume_crop: where the bundle needs a crop and none is given, take that of the joints' own extent.
-            observe: see `run_video`.
-
-        Raises:
-            InputError: see csv_input.py and stages/normalise.py.
-            TooManyMissingJoints: see stages/inspect.py.
-        """
-        skeleton = skeleton_of_csv(
-            content, self.bundle, max_frames=self._max_frames, frame_size=frame_size, crop=crop, assume_crop=assume_crop
-        )
-        return self._run(skeleton, first=INSPECT.name, observe=observe)
+        """`run` for whoever has a skeleton CSV's bytes."""
+        given = Input(content, "csv", frame_size=frame_size, crop=crop, assume_crop=assume_crop)
+        return self.run(given, observe=observe)
 
     def warm_up(self) -> None:
         """Answer the bundle's demo clip once, so that the first request does not pay for lazy initialisation.

@@ -188,3 +188,12 @@ class Prediction:
     @property
     def label(self) -> str:
         return self.labels[self.index]
+
+    def to_dict(self) -> dict:
+        """JSON-ready; each score is exactly the float32 that was computed."""
+        scores = zip(self.labels, self.scores.tolist(), strict=True)
+        return {
+            "index": self.index,
+            "label": self.label,
+            "scores": [{"label": label, "score": score} for label, score in scores],
+        }

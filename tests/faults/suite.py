@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,16 +13,14 @@ import cv2
 
 from poseparity import skeleton_csv
 from poseparity.environment.project import describe_bundle
-from poseparity.observe import Observe
+from poseparity.inputs import Input
 from poseparity.parity.result import Cause, Comparison
 from poseparity.parity.traces.compare import compare_traces
-from poseparity.pipeline import Pipeline, PipelineResult
+from poseparity.pipeline import Pipeline
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
-from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.model import TracedArrays
 from poseparity.trace.reading import TraceFile, load_trace
-from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.recording import record
 from poseparity.trace.writing import write_trace
 
 from . import bundles, code, processes
@@ -143,24 +140,18 @@ class Suite:
 
     def trace(self, pipeline: Pipeline) -> TraceFile:
         """Run the clip in this process, whose environment is that of the local trace."""
-        return self._trace(pipeline, self.clip, "video", lambda observe: pipeline.run_video(self.clip, observe=observe))
+        return self._trace(pipeline, Input(self.clip, "video"))
 
     def trace_of_csv(self, pipeline: Pipeline, csv: Path) -> TraceFile:
         """The same from a skeleton CSV on."""
-        content = csv.read_bytes()
-        return self._trace(pipeline, csv, "csv", lambda observe: pipeline.run_csv(content, observe=observe))
+        return self._trace(pipeline, Input(csv, "csv"))
 
-    def _trace(
-        self, pipeline: Pipeline, source: Path, kind: str, run: Callable[[Observe], PipelineResult]
-    ) -> TraceFile:
+    def _trace(self, pipeline: Pipeline, given: Input) -> TraceFile:
         path = self.new_folder("trace") / "trace.json"
         bundle = describe_bundle(pipeline.bundle.folder)
         environment = {**self.local.trace.environment, "bundle": bundle}
-        with ArrayFile(path.with_suffix(".npz")) as arrays:
-            tracer = Tracer(arrays)
-            trace = tracer.finish(pipeline, run(tracer), Source.of_file(source, kind), environment)
-        sha256 = hashlib.sha256(path.with_suffix(".npz").read_bytes()).hexdigest()
-        write_trace(path, trace.model_copy(update={"arrays": TracedArrays(file="trace.npz", sha256=sha256)}))
+        _, trace = record(pipeline, given, environment=environment, arrays=path.with_suffix(".npz"))
+        write_trace(path, trace)
         return load_trace(path)
 
 

@@ -10,6 +10,7 @@ import pytest
 from poseparity.bundle.bundle import Bundle
 from poseparity.engines.openpose_binary import engine as openpose_binary
 from poseparity.engines.openpose_binary.program import Installation
+from poseparity.inputs import Input
 from poseparity.parity.result import Comparison
 from poseparity.parity.traces.compare import compare_trace_files
 from poseparity.pipeline import Pipeline
@@ -42,7 +43,7 @@ def record(demo_bundle, clip, installation, tmp_path_factory) -> Callable[..., P
         folder = tmp_path_factory.mktemp("run")
         bundle = bundle_with(demo_bundle, folder / "bundle", model, tables)
         pipeline = Pipeline(bundle, max_frames=100, max_pixels=10**6, openpose=openpose)
-        return trace_of(pipeline, clip, "video", folder, lambda tracer: pipeline.run_video(clip, observe=tracer))
+        return trace_of(pipeline, Input(clip, "video"), folder)
 
     return run
 

@@ -13,6 +13,7 @@ import pytest
 import poseparity.engines.openpose.engine as openpose
 import poseparity.stages.interpolate as interpolate
 import poseparity.stages.normalise as normalise
+from poseparity.inputs import Input
 from poseparity.parity.traces import compare as traces
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box, Size
@@ -63,8 +64,7 @@ def record(pipeline, short_clip, tmp_path_factory):
     """Run the short clip through a pipeline; the trace's path."""
 
     def run(other=pipeline):
-        folder = tmp_path_factory.mktemp("video")
-        return trace_of(other, short_clip, "video", folder, lambda tracer: other.run_video(short_clip, observe=tracer))
+        return trace_of(other, Input(short_clip, "video"), tmp_path_factory.mktemp("video"))
 
     return run
 
@@ -79,14 +79,8 @@ def record_csv(pipeline, demo_result, tmp_path_factory):
         from poseparity import skeleton_csv
 
         folder = tmp_path_factory.mktemp("csv")
-        (folder / "skeleton.csv").write_bytes(content := skeleton_csv.write(keypoints))
-        return trace_of(
-            other,
-            folder / "skeleton.csv",
-            "csv",
-            folder,
-            lambda tracer: other.run_csv(content, frame_size=FRAME_SIZE, crop=CROP, observe=tracer),
-        )
+        content = skeleton_csv.write(keypoints)
+        return trace_of(other, Input(content, "csv", frame_size=FRAME_SIZE, crop=CROP), folder)
 
     return run
 

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from poseparity.errors import NoPersonFound, TooManyMissingJoints
+from poseparity.inputs import Input
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box, Size, VideoFile
 from poseparity.stages.crop import padded_union
 from poseparity.stages.decode import frames, sampled_indices
-from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.recording import record
 from poseparity.web.schemas import Frames
 from tests.bundle_variants import CROPS, grey_video, middle_of, variant
 
@@ -77,9 +78,7 @@ def test_each_strategy_finds_the_figure_where_the_detector_does(pipeline, result
 
 
 def test_a_trace_holds_the_first_pass_beside_the_crop(pipelines, clip, results):
-    tracer = Tracer()
-    again = pipelines["two_pass"].run_video(clip, observe=tracer)
-    trace = tracer.finish(pipelines["two_pass"], again, Source.of_file(clip, "video"), {})
+    again, trace = record(pipelines["two_pass"], Input(clip, "video"), environment={})
     crop, pose = trace.stage("crop"), trace.stage("pose")
     assert (crop.value("persons").shape[0], pose.value("persons").shape[0]) == (4, 16)
     assert crop.parameters["strategy"] == "two_pass"

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from poseparity.environment import snapshots
+from poseparity.inputs import Input
 from poseparity.stages.normalise import Normalise
-from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.recording import record
 from poseparity.trace.writing import to_json, write_trace
 
 ENVIRONMENT = {"kind": "taken elsewhere"}
@@ -55,19 +55,14 @@ print(checked)
 def traced(pipeline, demo_clip, tmp_path_factory):
     """The demo clip's trace with its arrays: the result, the trace, the folder with trace.json and trace.npz."""
     folder = tmp_path_factory.mktemp("trace")
-    with ArrayFile(folder / "trace.npz") as arrays:
-        tracer = Tracer(arrays)
-        result = pipeline.run_video(demo_clip, observe=tracer)
-        trace = tracer.finish(pipeline, result, Source.of_file(demo_clip, "video"), ENVIRONMENT)
+    given = Input(demo_clip, "video")
+    result, trace = record(pipeline, given, environment=ENVIRONMENT, arrays=folder / "trace.npz")
     write_trace(folder / "trace.json", trace)
     return result, trace, folder
 
 
 def csv_trace(pipeline, content: bytes):
-    tracer = Tracer()
-    result = pipeline.run_csv(content, observe=tracer)
-    source = Source("skeleton.csv", "csv", len(content), hashlib.sha256(content).hexdigest())
-    return tracer.finish(pipeline, result, source, ENVIRONMENT)
+    return record(pipeline, Input(content, "csv"), environment=ENVIRONMENT)[1]
 
 
 def test_recording_changes_no_bit(traced, demo_result):
@@ -161,9 +156,7 @@ def test_ten_seconds_make_less_than_200_kb(pipeline, demo_clip, tmp_path):
     for number in range(300):
         writer.write(frames[number % len(frames)])
     writer.release()
-    tracer = Tracer()
-    result = pipeline.run_video(path, observe=tracer)
-    trace = tracer.finish(pipeline, result, Source.of_file(path, "video"), snapshots.of(pipeline.bundle.folder))
+    _, trace = record(pipeline, Input(path, "video"), environment=snapshots.of(pipeline.bundle.folder))
     assert trace.stage("decode").value("frame_count").array() == 300
     assert len(to_json(trace).encode()) < 200_000
 

@@ -14,8 +14,9 @@ import requests
 
 from poseparity.environment.fingerprint import take_fingerprint
 from poseparity.environment.snapshot import check_snapshot, load_snapshot
+from poseparity.inputs import Input
 from poseparity.numerics import read_pins
-from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.recording import record
 from poseparity.web import schemas
 from tests import hostile_media
 from tests.integration.web_server import error_of
@@ -69,9 +70,7 @@ def test_a_trace_comes_on_request_with_the_librarys_digests(server, demo_result,
     trace = schemas.PredictionReply.model_validate(response.json()).trace
     assert trace.input.model_dump() == {"name": "a.csv", "kind": "csv", "bytes": len(content),
                                         "sha256": hashlib.sha256(content).hexdigest()}  # fmt: skip
-    tracer = Tracer()
-    result = pipeline.run_csv(content, observe=tracer)
-    expected = tracer.finish(pipeline, result, Source("a.csv", "csv", 0, "0" * 64), {})
+    _, expected = record(pipeline, Input(content, "csv"), environment={})
     assert [stage.digest for stage in trace.stages] == [stage.digest for stage in expected.stages]
     assert [stage.parameters for stage in trace.stages] == [stage.parameters for stage in expected.stages]
     assert check_snapshot(trace.environment, "the trace")

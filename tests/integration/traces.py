@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
 from pathlib import Path
 
 from poseparity.environment import snapshots
-from poseparity.observe import Observe
-from poseparity.pipeline import Pipeline, PipelineResult
-from poseparity.trace.arrays import ArrayFile
-from poseparity.trace.model import TracedArrays
+from poseparity.inputs import Input
+from poseparity.pipeline import Pipeline
 from poseparity.trace.reading import TraceFile, load_trace
-from poseparity.trace.tracer import Source, Tracer
+from poseparity.trace.recording import record
 from poseparity.trace.writing import write_trace
 
 
-def trace_of(
-    pipeline: Pipeline, source: Path, kind: str, folder: Path, run: Callable[[Observe], PipelineResult]
-) -> Path:
+def trace_of(pipeline: Pipeline, given: Input, folder: Path) -> Path:
     """Run with a trace and its arrays; the trace's path."""
-    path = folder / "trace.json"
-    with ArrayFile(path.with_suffix(".npz")) as arrays:
-        tracer = Tracer(arrays)
-        result = run(tracer)
-        environment = snapshots.of(pipeline.bundle.folder)
-        trace = tracer.finish(pipeline, result, Source.of_file(source, kind), environment)
-    sha256 = hashlib.sha256(path.with_suffix(".npz").read_bytes()).hexdigest()
-    write_trace(path, trace.model_copy(update={"arrays": TracedArrays(file="trace.npz", sha256=sha256)}))
+    path, environment = folder / "trace.json", snapshots.of(pipeline.bundle.folder)
+    _, trace = record(pipeline, given, environment=environment, arrays=path.with_suffix(".npz"))
+    write_trace(path, trace)
     return path
 
 

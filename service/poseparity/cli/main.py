@@ -13,12 +13,11 @@ from .. import numerics
 from ..errors import OutputError, PoseParityError, TooManyMissingJoints
 from ..outputs import check_output
 from ..settings import ROOT, Settings, load_settings
-from ..trace import command as tracing
 from . import bundle as bundle_actions
-from . import bundle_fetch, bundle_import, bundle_sign, compare
+from . import bundle_fetch, bundle_import, bundle_sign, compare, tracing
 
 if TYPE_CHECKING:
-    from ..pipeline import Pipeline, PipelineResult
+    from ..pipeline import PipelineResult
     from ..records import Skeleton
 
 _UNPINNED = (
@@ -89,23 +88,23 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..inputs import kind_of, parse_box, parse_size
+    from ..inputs import Input, kind_of, parse_box, parse_size
 
     if options.unpinned:
         print(_UNPINNED, file=sys.stderr)
     else:
         numerics.restart_with_pins()
     settings = _settings(options.bundle)
-    options.frame_size = parse_size(options.frame_size) if options.frame_size else None
-    options.crop = parse_box(options.crop) if options.crop else None
-    kind = kind_of(options.input)
-    _check_outputs(options, kind)
+    frame_size = parse_size(options.frame_size) if options.frame_size else None
+    crop = parse_box(options.crop) if options.crop else None
+    given = Input(options.input, kind_of(options.input), frame_size=frame_size, crop=crop)
+    _check_outputs(options, given.kind)
     from ..startup import load_pipeline  # imports torch: a wrong path or option is told before that
 
     try:
         environment = tracing.begin_snapshot(options, settings.bundle)
         pipeline = load_pipeline(settings, pinned=not options.unpinned)
-        result = tracing.answer_traced(_answer(pipeline, options, kind), pipeline, options, kind, environment)
+        result = tracing.answer(pipeline, given, options, environment)
     except TooManyMissingJoints as error:
         # What was lost is worth a look most of all when the answer is refused.
         _write_skeleton(options, error.skeleton, None, "no answer: too many joints are missing")
@@ -127,13 +126,6 @@ def _check_outputs(options: argparse.Namespace, kind: str) -> None:
             code="overlay-needs-video",
             fix="give the video, or leave --overlay out; --plot works with a skeleton CSV",
         )
-
-
-def _answer(pipeline: Pipeline, options: argparse.Namespace, kind: str) -> tracing.Answer:
-    if kind == "video":
-        return lambda observe: pipeline.run_video(options.input, observe=observe)
-    context = {"frame_size": options.frame_size, "crop": options.crop}
-    return lambda observe: pipeline.run_csv(options.input.read_bytes(), **context, observe=observe)
 
 
 def _write_result(options: argparse.Namespace, result: PipelineResult) -> None:

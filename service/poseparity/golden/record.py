@@ -9,12 +9,11 @@ from ..bundle.bundle import MANIFEST
 from ..bundle.toml import dump
 from ..environment.files import sha256_file
 from ..errors import BundleError
-from ..inputs import kind_of
+from ..inputs import Input
 from ..outputs import replacing
 from ..pipeline import Pipeline, PipelineResult
-from ..trace.arrays import ArrayFile
-from ..trace.model import CODE, Trace, TracedArrays, TracedStage
-from ..trace.tracer import Source, Tracer
+from ..trace import recording
+from ..trace.model import CODE, Trace, TracedStage
 from ..trace.writing import write_trace
 
 FOLDER = "golden"
@@ -56,18 +55,6 @@ def record_traces(pipeline: Pipeline, inputs: tuple[str, ...]) -> tuple[list[Pip
     return [result for result, _ in recorded], [entry for _, entry in recorded]
 
 
-def run_traced(pipeline: Pipeline, name: str, arrays: ArrayFile | None = None) -> tuple[PipelineResult, Trace]:
-    """Run a file of the bundle; its trace has everything but the environment."""
-    path = pipeline.bundle.folder / name
-    kind = kind_of(path)
-    tracer = Tracer(arrays)
-    if kind == "video":
-        result = pipeline.run_video(path, observe=tracer)
-    else:
-        result = pipeline.run_csv(path.read_bytes(), observe=tracer)
-    return result, tracer.finish(pipeline, result, Source.of_file(path, kind), environment=None)
-
-
 def lasting(trace: Trace) -> Trace:
     """What of a trace is the same whenever, wherever and with whatever release it is recorded.
 
@@ -106,12 +93,9 @@ def _check_inputs(folder: Path, inputs: tuple[str, ...]) -> None:
 def _record_one(pipeline: Pipeline, name: str) -> tuple[PipelineResult, dict]:
     folder = pipeline.bundle.folder / FOLDER
     path, arrays_path = (folder / f"{Path(name).stem}{suffix}" for suffix in (".json", ".npz"))
-    with replacing(arrays_path) as partial:
-        # Not compressed: another build of zlib would write other bytes.
-        with ArrayFile(partial, observed=False, compressed=False) as arrays:
-            result, trace = run_traced(pipeline, name, arrays)
-        named = TracedArrays(file=arrays_path.name, sha256=sha256_file(partial).hexdigest())
-    write_trace(path, lasting(trace).model_copy(update={"arrays": named}))
+    given = Input.of_file(pipeline.bundle.folder / name)
+    result, trace = recording.record(pipeline, given, arrays=arrays_path, lasting=True)
+    write_trace(path, lasting(trace))
     return result, {"input": name, "trace": f"{FOLDER}/{path.name}", "sha256": sha256_file(path).hexdigest()}
 
 

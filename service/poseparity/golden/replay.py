@@ -8,10 +8,11 @@ from pathlib import Path
 from ..bundle.bundle import Bundle, Golden
 from ..environment.files import sha256_file
 from ..errors import BundleError
+from ..inputs import Input
 from ..pipeline import Pipeline
 from ..trace.model import Trace, TracedStage, TracedValue
+from ..trace.recording import record
 from ..trace.writing import read_trace
-from .record import run_traced
 
 _FIX = "restore the file from where the bundle came from, or record the traces again: poseparity bundle record"
 
@@ -51,7 +52,10 @@ def replay(pipeline: Pipeline) -> list[Replay]:
             fix=f"record them where it is known to be right: poseparity bundle record {bundle.folder}",
         )
     traces = [(entry, read_golden(bundle, entry)) for entry in bundle.golden]
-    return [compared(entry.input, trace, run_traced(pipeline, entry.input)[1]) for entry, trace in traces]
+    return [
+        compared(entry.input, trace, record(pipeline, Input.of_file(bundle.folder / entry.input))[1])
+        for entry, trace in traces
+    ]
 
 
 def read_golden(bundle: Bundle, entry: Golden) -> Trace:

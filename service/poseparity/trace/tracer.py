@@ -6,38 +6,22 @@ import base64
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from .. import __version__
+from ..environment.files import sha256_file
+from ..inputs import Input
 from ..observe import Observed
 from ..pipeline import Pipeline, PipelineResult
 from ..stages.base import Stage, Value
 from .arrays import ArrayFile
 from .digests import SHORT, digest, digest_of_frames, digest_of_stage, little_endian
-from .model import FORMAT, Trace, TracedStage, TracedValue
+from .model import FORMAT, Trace, TracedInput, TracedStage, TracedValue
 from .parameters import parameters_of
 
+_UNNAMED = "skeleton.csv"  # content that came without a file
 _MOST_DATA = 4096  # bytes of a value that a trace holds itself
-
-
-@dataclass(frozen=True)
-class Source:
-    """What was run: a file's name as the user knows it, its kind, and its content's size and digest."""
-
-    name: str
-    kind: Literal["video", "csv"]
-    bytes: int
-    sha256: str
-
-    @classmethod
-    def of_file(cls, path: Path, kind: Literal["video", "csv"], name: str | None = None) -> Source:
-        """Read a file; `name` where it is known by another name than its path has."""
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            return cls(name or path.name, kind, file.tell(), sha256)
 
 
 @dataclass
@@ -54,7 +38,7 @@ class _Stream:
 
 
 class Tracer:
-    """Pass it to a run as its observer, then ask it for the trace. One tracer for one run.
+    """Pass it to a run as its observer, then ask it for the trace. One tracer for one run; see recording.py.
 
     Args:
         arrays: where the arrays themselves are written; see arrays.py.
@@ -72,22 +56,21 @@ class Tracer:
             self._arrays.add(f"{name}/{len(stream.digests)}", value)
         stream.add(value)
 
-    def finish(self, pipeline: Pipeline, result: PipelineResult, source: Source, environment: dict | None) -> Trace:
+    def finish(self, pipeline: Pipeline, result: PipelineResult, given: Input, environment: dict | None) -> Trace:
         """The trace of the run that this observed.
 
         Args:
             environment: a snapshot, see environment.py; None where it is of no interest.
         """
-        answer = result.to_dict()
         return Trace(
             format=FORMAT,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             poseparity=__version__,
-            bundle=answer["bundle"],
-            input=vars(source),
+            bundle=result.bundle,
+            input=_traced_input(given),
             environment=environment,
-            prediction=answer["prediction"],
-            warnings=answer["warnings"],
+            prediction=result.prediction.to_dict(),
+            warnings=result.warnings(),
             stages=[self._stage(stage, pipeline, result) for stage in pipeline.stages if stage.name in result.records],
         )
 
@@ -121,6 +104,15 @@ class Tracer:
             )
             for name, stream in streams.items()
         ]
+
+
+def _traced_input(given: Input) -> TracedInput:
+    source = given.source
+    if isinstance(source, bytes):
+        name, size, sha256 = _UNNAMED, len(source), hashlib.sha256(source).hexdigest()
+    else:
+        name, size, sha256 = source.name, source.stat().st_size, sha256_file(source).hexdigest()
+    return TracedInput(name=given.name or name, kind=given.kind, bytes=size, sha256=sha256)
 
 
 def _traced(name: str, value: Value, array: np.ndarray) -> TracedValue:

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from flask_openapi3 import APIBlueprint, Tag, validate_request
 
 from ...errors import InputError, NotReadyError
+from ...inputs import Input
 from ...records import Box, Notice, Prediction, Size
 from ..errors import SHOWN
 from ..inference import holds_place, slot
@@ -32,12 +33,14 @@ _NAMED = 10  # unknown keys that a warning names at most
 def recognise_csv(body: LegacyRequest):
     """Recognise the action in a skeleton CSV that is sent as base64 in JSON."""
     content = _decoded(body.csv_base64)
-    context = {
-        "frame_size": Size(*body.frame_size) if body.frame_size else None,
-        "crop": Box(*body.crop_bbox) if body.crop_bbox else None,
-        "assume_crop": True,  # the field was always optional, whatever the bundle
-    }
-    result = slot().run(lambda pipeline: pipeline.run_csv(content, **context), "csv")
+    given = Input(
+        content,
+        "csv",
+        frame_size=Size(*body.frame_size) if body.frame_size else None,
+        crop=Box(*body.crop_bbox) if body.crop_bbox else None,
+        assume_crop=True,  # the field was always optional, whatever the bundle
+    )
+    result = slot().run(lambda pipeline: pipeline.run(given), given.kind)
     return legacy_reply(result.prediction, (*_of_unknown_keys(body), *result.kept.notices))
 
 

@@ -10,8 +10,8 @@ from flask_openapi3 import APIBlueprint, Tag, validate_request
 from werkzeug.datastructures import FileStorage
 
 from ...environment import snapshots
-from ...inputs import kind_of, parse_box, parse_size
-from ...observe import Observe, unobserved
+from ...inputs import Input, kind_of, parse_box, parse_size
+from ...observe import unobserved
 from .. import request_ids
 from ..errors import invalid_request
 from ..inference import holds_place, slot
@@ -40,16 +40,14 @@ def predict(form: PredictionForm, query: PredictionQuery):
     A video is decoded, its person detected and its skeleton estimated; a skeleton CSV skips those stages. One request
     is answered at a time by each worker; a few wait, and beyond those the answer is 429 with Retry-After.
     """
-    path = path_of(_only_upload(form))
-    kind = kind_of(path)
-    run = _run_video if kind == "video" else _run_csv
+    given = _input(path_of(_only_upload(form)), form)
     tracer = _tracer() if form.trace or query.trace else None
-    result = run(path, form, tracer or unobserved)
+    result = slot().run(lambda pipeline: pipeline.run(given, observe=tracer or unobserved), given.kind)
     reply = {"request_id": request_ids.current(), **result.to_dict()}
     if form.csv:
         reply["skeleton_csv"] = result.csv.decode()
     if tracer:
-        reply["trace"] = _trace(tracer, result, path, form.file.filename, kind)
+        reply["trace"] = _trace(tracer, result, given)
     return reply
 
 
@@ -59,32 +57,26 @@ def _tracer() -> Tracer:
     return Tracer()
 
 
-def _trace(tracer: Tracer, result: PipelineResult, path: Path, filename: str, kind: str) -> dict:
+def _trace(tracer: Tracer, result: PipelineResult, given: Input) -> dict:
     """The trace, JSON-ready. The environment is described by the first request that wants it, which takes seconds."""
-    from ...trace.tracer import Source
-
-    source = Source.of_file(path, kind, name=PurePath(filename).name)
     environment = snapshots.of(settings().bundle)
-    return tracer.finish(slot().require_ready(), result, source, environment).model_dump(mode="json")
+    return tracer.finish(slot().require_ready(), result, given, environment).model_dump(mode="json")
 
 
-def _run_video(path: Path, form: PredictionForm, observe: Observe):
-    for name in ("frame_size", "crop"):
-        if getattr(form, name) is not None:
+def _input(path: Path, form: PredictionForm) -> Input:
+    kind, name = kind_of(path), PurePath(form.file.filename).name or path.name
+    if kind == "csv":
+        content = read_csv(path)
+        frame_size = parse_size(form.frame_size) if form.frame_size else None
+        crop = parse_box(form.crop) if form.crop else None
+        return Input(content, kind, name, frame_size, crop)
+    for field in ("frame_size", "crop"):
+        if getattr(form, field) is not None:
             raise invalid_request(
-                f"{name} came with a video",
-                fix=f"leave {name} out: it goes with a skeleton CSV, a video brings its own",
+                f"{field} came with a video",
+                fix=f"leave {field} out: it goes with a skeleton CSV, a video brings its own",
             )
-    return slot().run(lambda pipeline: pipeline.run_video(path, observe=observe), "video")
-
-
-def _run_csv(path: Path, form: PredictionForm, observe: Observe):
-    content = read_csv(path)
-    frame_size = parse_size(form.frame_size) if form.frame_size else None
-    crop = parse_box(form.crop) if form.crop else None
-    return slot().run(
-        lambda pipeline: pipeline.run_csv(content, frame_size=frame_size, crop=crop, observe=observe), "csv"
-    )
+    return Input(path, kind, name)
 
 
 def _only_upload(form: PredictionForm) -> FileStorage:

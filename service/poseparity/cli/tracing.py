@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..environment import snapshots
-from ..environment.files import sha256_file
 from ..errors import OutputError
-from ..observe import Observe, unobserved
-from ..outputs import check_output, replacing
+from ..outputs import check_output
 
 if TYPE_CHECKING:
+    from ..inputs import Input
     from ..pipeline import Pipeline, PipelineResult
-    from .model import Trace
-    from .tracer import Source
-
-Answer = Callable[[Observe], "PipelineResult"]
 
 
 def add_options(run: argparse.ArgumentParser) -> None:
@@ -54,47 +48,20 @@ def begin_snapshot(options: argparse.Namespace, bundle: Path) -> Future[dict] | 
         background.shutdown(wait=False)
 
 
-def answer_traced(
-    answer: Answer, pipeline: Pipeline, options: argparse.Namespace, kind: str, environment: Future[dict] | None
+def answer(
+    pipeline: Pipeline, given: Input, options: argparse.Namespace, environment: Future[dict] | None
 ) -> PipelineResult:
     """Run, and write the trace that was asked for; nothing is written when there is no answer."""
     if environment is None:
-        return answer(unobserved)
-    from .tracer import Source
-    from .writing import write_trace
+        return pipeline.run(given)
+    from ..trace.recording import record
+    from ..trace.writing import write_trace
 
     snapshot = environment.result()  # not beside the run, whose seconds it would disturb
-    source = Source.of_file(options.input, kind)
-    if options.trace_arrays:
-        result, trace = _with_arrays(answer, pipeline, source, snapshot, _arrays_path(options))
-    else:
-        result, trace = _without_arrays(answer, pipeline, source, snapshot)
+    arrays = _arrays_path(options) if options.trace_arrays else None
+    result, trace = record(pipeline, given, environment=snapshot, arrays=arrays)
     write_trace(options.trace, trace)
     return result
-
-
-def _without_arrays(answer: Answer, pipeline: Pipeline, source: Source, snapshot: dict) -> tuple[PipelineResult, Trace]:
-    from .tracer import Tracer
-
-    tracer = Tracer()
-    result = answer(tracer)
-    return result, tracer.finish(pipeline, result, source, snapshot)
-
-
-def _with_arrays(
-    answer: Answer, pipeline: Pipeline, source: Source, snapshot: dict, path: Path
-) -> tuple[PipelineResult, Trace]:
-    from .arrays import ArrayFile
-    from .model import TracedArrays
-    from .tracer import Tracer
-
-    with replacing(path) as partial:
-        with ArrayFile(partial) as arrays:
-            tracer = Tracer(arrays)
-            result = answer(tracer)
-            trace = tracer.finish(pipeline, result, source, snapshot)
-        sha256 = sha256_file(partial).hexdigest()
-    return result, trace.model_copy(update={"arrays": TracedArrays(file=path.name, sha256=sha256)})
 
 
 def _arrays_path(options: argparse.Namespace) -> Path:
