@@ -7,7 +7,6 @@ import json
 
 import numpy as np
 
-from poseparity.parity.result import Comparison
 from poseparity.parity.traces import compare as traces
 from poseparity.trace import digests, model
 from poseparity.trace.reading import TraceFile, parse_trace
@@ -60,6 +59,6 @@ def side(*stages: dict, name: str = "trace.json", **changes) -> TraceFile:
     return TraceFile(name, parse_trace(json.dumps(document(*stages, **changes)).encode(), name))
 
 
-def compared(a: list[dict], b: list[dict], **changes) -> Comparison:
+def compared(a: list[dict], b: list[dict], **changes) -> traces.TraceComparison:
     """Two traces compared; `changes` are those at the top of B."""
     return traces.compare_traces(side(*a, name="a.json"), side(*b, name="b.json", **changes))

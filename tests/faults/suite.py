@@ -14,8 +14,8 @@ import cv2
 from poseparity import skeleton_csv
 from poseparity.environment.project import describe_bundle
 from poseparity.inputs import Input
-from poseparity.parity.result import Cause, Comparison
-from poseparity.parity.traces.compare import compare_traces
+from poseparity.parity.result import Cause
+from poseparity.parity.traces.compare import TraceComparison, compare_traces
 from poseparity.pipeline import Pipeline
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
@@ -35,13 +35,13 @@ class Outcome:
     """What a comparison said of a fault."""
 
     fault: Fault
-    comparison: Comparison
-    without_arrays: Comparison
+    comparison: TraceComparison
+    without_arrays: TraceComparison
 
     @property
     def stage(self) -> str | None:
         """The first stage that differs."""
-        return self.comparison.first and self.comparison.first["stage"]
+        return self.comparison.first and self.comparison.first.stage
 
     @property
     def cause(self) -> Cause | None:
@@ -65,7 +65,7 @@ class Outcome:
         return found
 
 
-def _first_cause(comparison: Comparison) -> Cause | None:
+def _first_cause(comparison: TraceComparison) -> Cause | None:
     return next(iter(comparison.causes or comparison.warnings), None)
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from images.builder.locks import ROOT
-from poseparity.parity.traces.report import amount_of
 
 from .suite import Outcome
 
@@ -31,9 +30,9 @@ def _largest(outcome: Outcome) -> str:
     first = outcome.comparison.first
     if first is None:
         return ""
-    stage = next(each for each in outcome.comparison.stages if each["name"] == first["stage"])
-    value = next(each for each in stage["values"] if each["name"] == first["value"])
-    return amount_of(value)
+    stage = next(each for each in outcome.comparison.stages if each.name == first.stage)
+    value = next(each for each in stage.values if each.name == first.value)
+    return value.amount
 
 
 def markdown(rows: Iterable[tuple[str, ...]]) -> str:

@@ -11,8 +11,7 @@ from poseparity.bundle.bundle import Bundle
 from poseparity.engines.openpose_binary import engine as openpose_binary
 from poseparity.engines.openpose_binary.program import Installation
 from poseparity.inputs import Input
-from poseparity.parity.result import Comparison
-from poseparity.parity.traces.compare import compare_trace_files
+from poseparity.parity.traces.compare import TraceComparison, compare_trace_files
 from poseparity.pipeline import Pipeline
 from poseparity.trace.writing import read_trace
 from tests.bundle_variants import CROPS, middle_of, saved_pose_model, ultralytics_pose, variant
@@ -77,9 +76,9 @@ def by_ultralytics(record, pose_model) -> Path:
     return record(crop=WHOLE, model=pose_model)
 
 
-def named(comparison: Comparison) -> list[tuple[str, str, object]]:
+def named(comparison: TraceComparison) -> list[tuple[str, str, object]]:
     """Stage, code and parameter of what explains that the first stage differs; what is sure of it alone."""
-    first = comparison.first["stage"]
+    first = comparison.first.stage
     found = [cause for cause in comparison.causes if cause.stage == first and cause.score > 0.5]
     return [(first, cause.code, cause.evidence.get("parameter")) for cause in found]
 

@@ -96,7 +96,7 @@ def test_each_is_named_first_where_something_differs_and_where_nothing_does(envi
     other = changed(environment, FAULTS[code])
     for place in ("detect.boxes", "recognise.logits"):
         comparison = compare(environment, other, place)
-        assert comparison.first["stage"] == place.partition(".")[0]
+        assert comparison.first.stage == place.partition(".")[0]
         assert comparison.causes[0].code == code
     lucky = compare(environment, other, None)
     assert lucky.verdict == "identical" and lucky.exit_status == 0
@@ -162,6 +162,6 @@ def test_two_threads_and_ipp_on_real_runs(demo_clip, tmp_path):
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     comparison = compare_trace_files(tmp_path / "a.json", tmp_path / "threads.json")
-    assert (comparison.first["stage"], comparison.causes[0].code) == ("detect", "threads")
+    assert (comparison.first.stage, comparison.causes[0].code) == ("detect", "threads")
     comparison = compare_trace_files(tmp_path / "a.json", tmp_path / "ipp.json")
     assert comparison.verdict == "identical" and comparison.warnings[0].code == "ipp"

@@ -103,11 +103,11 @@ def compared(a, b):
 
 def named(comparison) -> tuple[str, str]:
     """The first stage that differs, and the code of the first cause."""
-    return comparison.first["stage"], comparison.causes[0].code
+    return comparison.first.stage, comparison.causes[0].code
 
 
 def states(comparison) -> dict[str, str]:
-    return {stage["name"]: stage["state"] for stage in comparison.stages}
+    return {stage.name: stage.state for stage in comparison.stages}
 
 
 def test_two_runs_are_identical_in_every_stage(video, record):
@@ -132,7 +132,7 @@ def test_crop_padding(video, record, with_bundle):
     assert named(comparison) == ("crop", "crop-padding")
     assert comparison.causes[0].evidence["a"] == 0.15 and comparison.causes[0].evidence["b"] == 0.1
     assert states(comparison)["detect"] == "identical"
-    box = comparison.stages[2]["values"][0]
+    box = comparison.to_dict()["stages"][2]["values"][0]
     assert box["name"] == "box" and box["unit"] == "pixels" and box["largest"] >= 1
     assert [cause.code for cause in comparison.causes] == ["crop-padding"]
 
@@ -158,7 +158,7 @@ def test_a_crop_that_went_through_jpeg(video, record, monkeypatch):
     assert compared(changed, video).causes[0].evidence["side"] == "A"
     blind = traces.compare_traces(without_arrays(video), without_arrays(changed))
     assert named(blind) == ("pose", "pixels-changed")
-    assert "--trace-arrays" in blind.stages[3]["values"][0]["note"]
+    assert "--trace-arrays" in blind.stages[3].values[0].note
 
 
 def test_exchanged_colours_and_another_interpolation(video, record, monkeypatch):
@@ -218,8 +218,8 @@ def test_interpolation_that_is_off_without_a_parameter(skeleton, record_csv, mon
 def test_trimming(skeleton, record_csv, with_bundle):
     comparison = compared(skeleton, record_csv(with_bundle([Trim], trim={"threshold": 0.0})))
     assert named(comparison) == ("trim", "trimming-off")
-    values = {value["name"]: value for value in comparison.stages[2]["values"]}
-    assert values["keypoints"]["differing_frames"] == 0  # the frames that both keep are the same
+    values = {value.name: value for value in comparison.stages[2].values}
+    assert values["keypoints"].differing_frames == 0  # the frames that both keep are the same
     comparison = compared(skeleton, record_csv(with_bundle([Trim], trim={"margin": 6})))
     assert named(comparison) == ("trim", "trimming")
 

@@ -44,7 +44,7 @@ def test_a_missing_joint_that_is_written_otherwise_is_missing(clip, marker):
         comparison = compare_skeletons(a, b)
         cause = only_cause(comparison)
         assert (cause.code, cause.title) == ("missing-marker", title)
-        assert [side["missing_joints"] for side in comparison.sides] == [133, 133]
+        assert [side.missing_joints for side in comparison.sides] == [133, 133]
         assert f"133 of 1768 joints missing (written {written})" in report(comparison)
 
 

@@ -19,9 +19,9 @@ from poseparity.bundle.bundle import (
     RecogniseParameters,
     TrimParameters,
 )
-from poseparity.parity.result import Comparison
 from poseparity.parity.traces import report as trace_report
 from poseparity.parity.traces.causes import catalogue
+from poseparity.parity.traces.compare import TraceComparison
 from poseparity.parity.traces.page import drawings, page
 from poseparity.settings import ROOT
 from tests.handmade_traces import compared, stage, value
@@ -41,12 +41,12 @@ def no_cause_lacks_what_its_words_name(monkeypatch):
     monkeypatch.setattr(catalogue._Shown, "__missing__", missing)
 
 
-def between(name: str, a: dict, b: dict) -> Comparison:
+def between(name: str, a: dict, b: dict) -> TraceComparison:
     """Two traces in which one stage had other parameters and made something else."""
     return compared([stage(name, value("v", 1.0), **a)], [stage(name, value("v", 9.0), **b)])
 
 
-def assert_every_report_is_written(comparison: Comparison) -> None:
+def assert_every_report_is_written(comparison: TraceComparison) -> None:
     assert f"  1. {comparison.causes[0].title[:40]}" in trace_report.render(comparison)
     json.dumps(comparison.to_dict(), allow_nan=False)
 

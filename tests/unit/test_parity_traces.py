@@ -26,7 +26,7 @@ from tests.handmade_traces import compared, document, side, stage, value
 
 
 def only_value(comparison) -> dict:
-    return comparison.stages[0]["values"][0]
+    return comparison.to_dict()["stages"][0]["values"][0]
 
 
 def test_equal_bits_are_identical_whatever_time_they_took():
@@ -74,7 +74,7 @@ def test_frames_are_laid_over_each_other_where_trimming_cut_others():
         [stage("trim", value("first_frame", first, unit="frames"), value("keypoints", whole[first:], by_frame=True))]
         for first in (1, 3)
     ]
-    found = compared(*trimmed).stages[0]["values"][1]
+    found = compared(*trimmed).to_dict()["stages"][0]["values"][1]
     assert (found["differing_frames"], found["frames"]) == (0, 5)
     assert found["note"] == "7 frames in A, 5 in B"
 
@@ -118,7 +118,7 @@ def test_the_first_stage_is_in_the_order_of_the_pipeline_and_later_parameters_fo
     a = [stage(name, value("v", 1.0), size=1) for name in names]
     b = [a[0], stage("crop", value("v", 5.0), size=1), stage("pose", value("v", 9.0), size=2)]
     comparison = compared(a, b)
-    assert comparison.first == {"stage": "crop", "value": "v", "frame": None}
+    assert comparison.to_dict()["first"] == {"stage": "crop", "value": "v", "frame": None}
     later = [cause for cause in comparison.causes if cause.stage == "pose"]
     assert later[0].evidence["parameter"] == "pose.size" and later[0].score < 0.3
     assert comparison.causes[0].code == "unknown"

@@ -14,6 +14,7 @@ from ..errors import InputError, OutputError
 from ..outputs import check_output
 from ..parity.result import Comparison
 from ..parity.skeletons.report import report
+from ..parity.skeletons.result import CsvComparison
 from ..settings import load_settings
 
 if TYPE_CHECKING:  # the command line loads without NumPy: a processor that NumPy cannot run on is refused by name
@@ -101,7 +102,7 @@ def _is_json(path: Path) -> bool:
         return file.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
 
 
-def compare_files(a: Path, b: Path) -> Comparison:
+def compare_files(a: Path, b: Path) -> CsvComparison:
     """Compare two skeleton CSVs.
 
     Raises:
@@ -111,9 +112,9 @@ def compare_files(a: Path, b: Path) -> Comparison:
     from ..parity.skeletons.compare import compare_skeletons  # imports SciPy: a wrong path is told before that
 
     comparison = compare_skeletons(*(file.keypoints for file in files))
-    sides = [{"file": str(path)} | side for path, side in zip((a, b), comparison.sides, strict=True)]
+    first, second = (replace(side, file=str(path)) for path, side in zip((a, b), comparison.sides, strict=True))
     read = [f"{name}: {notice.message}" for name, file in zip("AB", files, strict=True) for notice in file.notices]
-    return replace(comparison, sides=(sides[0], sides[1]), notes=(*read, *comparison.notes))
+    return replace(comparison, sides=(first, second), notes=(*read, *comparison.notes))
 
 
 def _read(path: Path) -> SkeletonCsv:

@@ -1,9 +1,10 @@
-"""The one shape of every comparison's result."""
+"""What all comparisons have: causes, a verdict, and one form as JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 Verdict = Literal["identical", "within-tolerance", "diverged", "explained", "not-explained"]
 PROVEN = 1.0  # the score of a cause after which nothing is left but rounding
@@ -42,53 +43,44 @@ class Cause:
         }
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What comparing two files gave.
+@dataclass(frozen=True, kw_only=True)
+class Comparison(ABC):
+    """What comparing two files gave; of two skeleton CSVs or of two traces, as `kind` says.
 
     Attributes:
-        kind: what was compared.
         verdict: "identical"; "within-tolerance" or "diverged" (traces); "explained" or "not-explained" (CSVs).
         summary: the verdict in plain words, one line.
-        sides: for each of the two files its name and what is known of it, JSON-ready.
         causes: what explains the difference, the most certain first.
-        figures: what is left unexplained, or how large the difference is, JSON-ready.
         notes: what else the reader should know, a line each.
-        first: of two traces that differ, {"stage", "value", "frame"}: what differs first; None otherwise.
-        stages: of two traces, each stage as StageComparison.to_dict() says it, in the pipeline's order.
-        warnings: of two traces, differences that had no effect on this input, the gravest first.
-        environment: of two traces, what verify_env.py finds between their environments, gravest first.
     """
 
-    kind: Literal["csv", "trace"]
+    kind: ClassVar[Literal["csv", "trace"]]
     verdict: Verdict
     summary: str
-    sides: tuple[dict, dict]
     causes: tuple[Cause, ...] = ()
-    figures: dict = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    first: dict | None = None
-    stages: tuple[dict, ...] = ()
-    warnings: tuple[Cause, ...] = ()
-    environment: tuple[dict, ...] = ()
 
     @property
     def exit_status(self) -> int:
         """Of the command: 0 identical, 1 different."""
         return 0 if self.verdict == "identical" else 1
 
+    @abstractmethod
+    def own(self) -> dict:
+        """What this kind has beside the common fields, JSON-ready, by its key in `to_dict`."""
+
     def to_dict(self) -> dict:
-        """JSON-ready: every attribute under its own name."""
+        """JSON-ready. Both kinds have all keys, so that a program reads them alike; what a kind has not is empty."""
         return {
             "kind": self.kind,
             "verdict": self.verdict,
             "summary": self.summary,
-            "sides": list(self.sides),
+            "sides": [],
             "causes": [cause.to_dict() for cause in self.causes],
-            "figures": self.figures,
+            "figures": {},
             "notes": list(self.notes),
-            "first": self.first,
-            "stages": list(self.stages),
-            "warnings": [warning.to_dict() for warning in self.warnings],
-            "environment": list(self.environment),
-        }
+            "first": None,
+            "stages": [],
+            "warnings": [],
+            "environment": [],
+        } | self.own()

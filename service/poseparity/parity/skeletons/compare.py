@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..result import Cause, Comparison
+from ..result import Cause
 from .alignment import SAME_SHARE, Alignment
 from .confidence import Confidence, compare_confidence
 from .figures import as_they_stand, what_is_left
@@ -25,13 +25,14 @@ from .hypotheses.numbers import (
 )
 from .hypotheses.time import explain_time
 from .hypotheses.without import Subject
+from .result import CsvComparison, CsvSide
 from .search import Search
 from .sides import Side, in_words
 
 _FEWEST = 20  # common joints: a map between fewer fits by chance
 
 
-def compare_skeletons(a: np.ndarray, b: np.ndarray) -> Comparison:
+def compare_skeletons(a: np.ndarray, b: np.ndarray) -> CsvComparison:
     """Compare two skeletons of which nothing but the numbers is known.
 
     The two are laid over each other (moments, joints, coordinates), each thing that had to be assumed for it becomes a
@@ -65,10 +66,11 @@ def _of_missing(a: Side, b: Side, causes: tuple[Cause, ...]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _compared(first: Side, second: Side) -> Comparison:
-    sides = first.to_dict(), second.to_dict()
+def _compared(first: Side, second: Side) -> CsvComparison:
+    sides = first.described(), second.described()
     if np.array_equal(first.keypoints, second.keypoints):
-        return Comparison("csv", "identical", "identical: every number of every joint is the same", sides)
+        summary = "identical: every number of every joint is the same"
+        return CsvComparison(verdict="identical", summary=summary, sides=sides)
     raw = as_they_stand(first, second)
     found = Search(first, second).best()
     if found is None or (found.complexity and found.common.sum() < _FEWEST):
@@ -76,7 +78,7 @@ def _compared(first: Side, second: Side) -> Comparison:
     return _explained(first, second, sides, raw, found)
 
 
-def _explained(a: Side, b: Side, sides: tuple[dict, dict], raw: dict, found: Alignment) -> Comparison:
+def _explained(a: Side, b: Side, sides: tuple[CsvSide, CsvSide], raw: dict, found: Alignment) -> CsvComparison:
     cut = cut_off(found, a, b) if found.affine.model.complexity else None
     rest = None
     if cut:
@@ -93,10 +95,11 @@ def _explained(a: Side, b: Side, sides: tuple[dict, dict], raw: dict, found: Ali
     causes = tuple(sorted(_causes(subject, confidence, rest), key=lambda cause: -cause.score))
     unexplained = () if rest.noise else _unexplained(found, confidence, rest, causes)
     figures = {"as_they_stand": raw, "left": what_is_left(found)}
+    found_out = {"sides": sides, "causes": causes, "figures": figures, "notes": unexplained}
     if causes and not unexplained:
-        return Comparison("csv", "explained", _summary(causes), sides, causes, figures)
+        return CsvComparison(verdict="explained", summary=_summary(causes), **found_out)
     summary = "different, explained in part" if causes else "different, not explained"
-    return Comparison("csv", "not-explained", summary, sides, causes, figures, unexplained)
+    return CsvComparison(verdict="not-explained", summary=summary, **found_out)
 
 
 def _causes(subject: Subject, confidence: Confidence, rest: Rest) -> list[Cause]:
@@ -128,9 +131,10 @@ def _unexplained(found: Alignment, confidence: Confidence, rest: Rest, causes: t
     return tuple(lines)
 
 
-def _not_explained(sides: tuple[dict, dict], raw: dict, found: Alignment | None, why: str) -> Comparison:
+def _not_explained(sides: tuple[CsvSide, CsvSide], raw: dict, found: Alignment | None, why: str) -> CsvComparison:
     figures = {"as_they_stand": raw} | ({"best_attempt": what_is_left(found)} if found else {})
-    return Comparison("csv", "not-explained", f"different, not explained: {why}", sides, figures=figures, notes=())
+    summary = f"different, not explained: {why}"
+    return CsvComparison(verdict="not-explained", summary=summary, sides=sides, figures=figures)
 
 
 def _summary(causes: tuple[Cause, ...]) -> str:

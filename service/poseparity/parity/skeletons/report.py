@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import textwrap
 
-from ..result import PROVEN, Cause, Comparison
+from ..result import PROVEN, Cause
+from .result import CsvComparison, CsvSide
 
 _WIDTH = 118
 _HIDDEN = ("with it",)  # zero, or said again by the figures at the end
 _NEXT = "to confirm: record a trace of the run on both sides and compare those; they name the first stage that differs"
 
 
-def report(comparison: Comparison) -> str:
+def report(comparison: CsvComparison) -> str:
     """The verdict; the two files; each cause with its evidence and how to confirm it; what is left."""
     lines = [comparison.summary, *(_side(side) for side in comparison.sides)]
     for number, cause in enumerate(comparison.causes, 1):
@@ -23,12 +24,11 @@ def report(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _side(side: dict) -> str:
-    missing, frames, written = side["missing_joints"], side["frames"], side["missing_as"]
-    how = "" if written in (None, "0,0,0") else f" (written {written})"
+def _side(side: CsvSide) -> str:
+    how = "" if side.missing_as in (None, "0,0,0") else f" (written {side.missing_as})"
     return (
-        f"  {side['name']}: {side.get('file', '')}, {frames} frames, {missing} of {frames * 17} joints missing{how}, "
-        f"x and y from {side['smallest_coordinate']:g} to {side['largest_coordinate']:g}, {side['numbers']}"
+        f"  {side.name}: {side.file or ''}, {side.frames} frames, {side.missing_joints} of {side.frames * 17} joints "
+        f"missing{how}, x and y from {side.smallest_coordinate:g} to {side.largest_coordinate:g}, {side.numbers}"
     )
 
 
@@ -48,7 +48,7 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _left(comparison: Comparison) -> list[str]:
+def _left(comparison: CsvComparison) -> list[str]:
     figures = comparison.figures
     lines = _figures("as they stand, row by row", figures["as_they_stand"])
     for key, title in (("left", "with the causes above"), ("best_attempt", "best attempt to lay one over the other")):

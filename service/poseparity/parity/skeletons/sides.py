@@ -10,6 +10,7 @@ import numpy as np
 
 from .markers import Place, at, marker_of
 from .precision import FLOAT64, Precision, precision_of
+from .result import CsvSide
 
 
 @dataclass(frozen=True)
@@ -74,18 +75,18 @@ class Side:
         values = self.keypoints[self.present][:, :2]
         return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
-    def to_dict(self) -> dict:
-        """What the report says of this file, JSON-ready."""
-        return {
-            "name": self.name,
-            "frames": self.frame_count,
-            "missing_joints": int((~self.present).sum()),
-            "missing_as": None if self.missing_as is None else in_words(self.missing_as),
-            "repeated_frames": int(self.repeats.sum()),
-            "smallest_coordinate": round(self.extent[0], 4),
-            "largest_coordinate": round(self.extent[1], 4),
-            "numbers": self.precision.name,
-        }
+    def described(self) -> CsvSide:
+        """What the report says of this file."""
+        return CsvSide(
+            name=self.name,
+            frames=self.frame_count,
+            missing_joints=int((~self.present).sum()),
+            missing_as=None if self.missing_as is None else in_words(self.missing_as),
+            repeated_frames=int(self.repeats.sum()),
+            smallest_coordinate=round(self.extent[0], 4),
+            largest_coordinate=round(self.extent[1], 4),
+            numbers=self.precision.name,
+        )
 
 
 def in_words(values: tuple[float, ...]) -> str:

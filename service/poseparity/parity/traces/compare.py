@@ -2,19 +2,82 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import ClassVar
 
+from ...trace.model import Trace
 from ...trace.reading import TraceFile, load_trace
-from ..result import Comparison, Verdict
+from ..result import Cause, Comparison, Verdict
 from .causes import rank
 from .causes.from_environment import findings_of
-from .report import amount_of
 from .stages import StageComparison, compare_stages
 from .values import RECORD_ARRAYS
 
 
-def compare_trace_files(a: Path, b: Path) -> Comparison:
+@dataclass(frozen=True)
+class TraceSide:
+    """One of the two traces, and what its file is called."""
+
+    name: str
+    trace: Trace
+
+    def to_dict(self) -> dict:
+        """JSON-ready: what was run, with what, and what it answered."""
+        trace = self.trace
+        prediction = trace.prediction
+        return {
+            "name": self.name,
+            "created": trace.created,
+            "poseparity": trace.poseparity,
+            "bundle": {"name": trace.bundle.name, "version": trace.bundle.version, "sha256": trace.bundle.sha256},
+            "input": {"name": trace.input.name, "kind": trace.input.kind, "sha256": trace.input.sha256},
+            "answer": {
+                "label": prediction.label,
+                "scores": [{"label": score.label, "score": score.score} for score in prediction.scores],
+                "warnings": [{"code": warning.code, "message": warning.message} for warning in trace.warnings or ()],
+            },
+        }
+
+
+@dataclass(frozen=True)
+class First:
+    """What differs first: a value of a stage, and its frame where it has one item a frame."""
+
+    stage: str
+    value: str
+    frame: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceComparison(Comparison):
+    """Of two traces.
+
+    Attributes:
+        first: None where nothing differs.
+        stages: in the pipeline's order.
+        warnings: differences that had no effect on this input, the gravest first.
+        environment: what verify_env.py finds between their environments, gravest first.
+    """
+
+    kind: ClassVar = "trace"
+    sides: tuple[TraceSide, TraceSide]
+    first: First | None
+    stages: tuple[StageComparison, ...]
+    warnings: tuple[Cause, ...]
+    environment: tuple[dict, ...]
+
+    def own(self) -> dict:
+        return {
+            "sides": [side.to_dict() for side in self.sides],
+            "first": self.first and asdict(self.first),
+            "stages": [stage.to_dict() for stage in self.stages],
+            "warnings": [warning.to_dict() for warning in self.warnings],
+            "environment": list(self.environment),
+        }
+
+
+def compare_trace_files(a: Path, b: Path) -> TraceComparison:
     """Compare two traces on disk; A is the one that is trusted, B the one that is asked about.
 
     Raises:
@@ -23,22 +86,20 @@ def compare_trace_files(a: Path, b: Path) -> Comparison:
     return compare_traces(load_trace(a), load_trace(b))
 
 
-def compare_traces(a: TraceFile, b: TraceFile) -> Comparison:
+def compare_traces(a: TraceFile, b: TraceFile) -> TraceComparison:
     """Compare stage by stage, the environments, and what the runs were given."""
     stages = compare_stages(a, b)
     first = next((stage for stage in stages if stage.differs), None)
     findings = findings_of(a, b)
     causes, warnings = rank.causes_of(a, b, stages, first, findings)
-    verdict = _verdict(stages)
-    return Comparison(
-        kind="trace",
-        verdict=verdict,
+    return TraceComparison(
+        verdict=_verdict(stages),
         summary=_summary(first, causes, warnings),
-        sides=(_side(a), _side(b)),
+        sides=(TraceSide(a.name, a.trace), TraceSide(b.name, b.trace)),
         causes=causes,
         notes=_notes(a, b, stages, findings),
         first=_first(first),
-        stages=tuple(stage.to_dict() for stage in stages),
+        stages=stages,
         warnings=warnings,
         environment=tuple(findings or ()),
     )
@@ -49,11 +110,11 @@ def _verdict(stages: tuple[StageComparison, ...]) -> Verdict:
     return next((state for state in ("diverged", "within-tolerance") if state in states), "identical")
 
 
-def _first(stage: StageComparison | None) -> dict | None:
+def _first(stage: StageComparison | None) -> First | None:
     if stage is None:
         return None
     value = stage.differing[0]
-    return {"stage": stage.name, "value": value.name, "frame": value.first_frame}
+    return First(stage.name, value.name, value.first_frame)
 
 
 def _summary(first: StageComparison | None, causes: tuple, warnings: tuple) -> str:
@@ -63,25 +124,7 @@ def _summary(first: StageComparison | None, causes: tuple, warnings: tuple) -> s
             f"; {count} had no effect on this input" * bool(warnings)
         )
     how = "diverges first" if first.state == "diverged" else "differs first, within tolerance"
-    amount = amount_of(asdict(first.differing[0]))
-    return f"stage {first.name} {how} ({amount}); likeliest cause: {causes[0].title}"
-
-
-def _side(side: TraceFile) -> dict:
-    trace = side.trace
-    prediction = trace.prediction
-    return {
-        "name": side.name,
-        "created": trace.created,
-        "poseparity": trace.poseparity,
-        "bundle": {"name": trace.bundle.name, "version": trace.bundle.version, "sha256": trace.bundle.sha256},
-        "input": {"name": trace.input.name, "kind": trace.input.kind, "sha256": trace.input.sha256},
-        "answer": {
-            "label": prediction.label,
-            "scores": [{"label": score.label, "score": score.score} for score in prediction.scores],
-            "warnings": [{"code": warning.code, "message": warning.message} for warning in trace.warnings or ()],
-        },
-    }
+    return f"stage {first.name} {how} ({first.differing[0].amount}); likeliest cause: {causes[0].title}"
 
 
 def _notes(

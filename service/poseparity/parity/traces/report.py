@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from textwrap import wrap
 
-from ..result import Cause, Comparison
-from .values import RECORD_ARRAYS
+from ..result import Cause
+from .compare import TraceComparison, TraceSide
 
 _WIDTH = 110
 _CAUSES, _WARNINGS = 5, 5
 _VERDICTS = {"identical": "IDENTICAL", "within-tolerance": "WITHIN TOLERANCE", "diverged": "DIVERGED"}
 
 
-def render(comparison: Comparison) -> str:
+def render(comparison: TraceComparison) -> str:
     """The verdict in one sentence, the two sides, the stages, what explains it, and what had no effect."""
     lines = [
         f"{_VERDICTS[comparison.verdict]}: {comparison.summary}",
@@ -30,52 +30,40 @@ def render(comparison: Comparison) -> str:
     return "\n".join(map(_printable, lines))
 
 
-def _side(name: str, side: dict) -> str:
-    bundle, answer = side["bundle"], side["answer"]
-    best = max(answer["scores"], key=lambda entry: entry["score"], default={"score": 0.0})
+def _side(name: str, side: TraceSide) -> str:
+    bundle, prediction = side.trace.bundle, side.trace.prediction
+    best = max((entry.score for entry in prediction.scores), default=0.0)
     return (
-        f"  {name}  {side['name']}: {side['input']['name']}, bundle {bundle['name']} {bundle['version']} "
-        f"({(bundle['sha256'] or 'golden')[:8]}), answer {answer['label']} {best['score']:.4f}"
+        f"  {name}  {side.name}: {side.trace.input.name}, bundle {bundle.name} {bundle.version} "
+        f"({(bundle.sha256 or 'golden')[:8]}), answer {prediction.label} {best:.4f}"
     )
 
 
-def _answers(a: dict, b: dict) -> str:
+def _answers(a: TraceSide, b: TraceSide) -> str:
     """Whether the answers are the same, which is what a user of the service sees."""
-    mine, theirs = ({each["label"]: each["score"] for each in side["answer"]["scores"]} for side in (a, b))
+    mine, theirs = ({each.label: each.score for each in side.trace.prediction.scores} for side in (a, b))
     if mine == theirs:
         return "  the answers are equal to the last bit"
     largest = max((abs(mine[label] - theirs[label]) for label in mine.keys() & theirs.keys()), default=0.0)
-    label = "the same label" if a["answer"]["label"] == b["answer"]["label"] else "ANOTHER LABEL"
-    return f"  the answers: {label}, scores differ by up to {largest:.3g}"
+    same = a.trace.prediction.label == b.trace.prediction.label
+    return f"  the answers: {'the same label' if same else 'ANOTHER LABEL'}, scores differ by up to {largest:.3g}"
 
 
-def _warnings(sides: tuple[dict, dict]) -> Iterator[str]:
+def _warnings(sides: tuple[TraceSide, TraceSide]) -> Iterator[str]:
     """What the two answers said that may make their scores wrong."""
     for name, side in zip("AB", sides, strict=True):
-        for warning in side["answer"]["warnings"]:
-            yield from _indented(f"warning of {name}: ", f"{warning['message']} [{warning['code']}]")
+        for warning in side.trace.warnings or ():
+            yield from _indented(f"warning of {name}: ", f"{warning.message} [{warning.code}]")
 
 
-def _stages(comparison: Comparison) -> Iterator[str]:
-    width = max(len(stage["name"]) for stage in comparison.stages)
-    first = comparison.first and comparison.first["stage"]
+def _stages(comparison: TraceComparison) -> Iterator[str]:
+    width = max(len(stage.name) for stage in comparison.stages)
+    first = comparison.first and comparison.first.stage
     for stage in comparison.stages:
-        mark = ">" if stage["name"] == first else " "
-        differing = [value for value in stage["values"] if value["state"] not in ("identical", "only-in-one")]
-        texts = [amount_of(value) for value in differing] or [""]
-        yield f"{mark} {stage['name']:<{width}}  {stage['state']:<16}  {texts[0]}".rstrip()
+        mark = ">" if stage.name == first else " "
+        texts = [value.amount for value in stage.differing] or [""]
+        yield f"{mark} {stage.name:<{width}}  {stage.state:<16}  {texts[0]}".rstrip()
         yield from (" " * (width + 22) + text for text in texts[1:])
-
-
-def amount_of(value: dict) -> str:
-    """How much a value of a stage differs, in words; `value` as ValueComparison has it."""
-    parts = [
-        value["name"] if value["largest"] is None else f"{value['name']} by {value['largest']:.3g} {value['unit']}"
-    ]
-    if value["differing_frames"] is not None:
-        parts.append(f"{value['differing_frames']} of {value['frames']} frames, the first is {value['first_frame']}")
-    note = value["note"].removesuffix(RECORD_ARRAYS).removesuffix("; ")  # said once, at the end
-    return ": ".join(parts) + (f" ({note})" if note else "")
 
 
 def _causes(title: str, causes: tuple[Cause, ...], most: int) -> Iterator[str]:
@@ -90,7 +78,7 @@ def _causes(title: str, causes: tuple[Cause, ...], most: int) -> Iterator[str]:
         yield f"  and {len(causes) - most} more: see --json or --html"
 
 
-def _notes(comparison: Comparison) -> Iterator[str]:
+def _notes(comparison: TraceComparison) -> Iterator[str]:
     counted = [each for each in comparison.environment if each["verdict"] in ("error", "tolerance")]
     notes = list(comparison.notes)
     if counted:

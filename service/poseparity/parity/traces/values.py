@@ -44,6 +44,15 @@ class ValueComparison:
         """Whether both have it and it is not the same."""
         return self.state in ("within-tolerance", "diverged")
 
+    @property
+    def amount(self) -> str:
+        """How much it differs, in words."""
+        parts = [self.name if self.largest is None else f"{self.name} by {self.largest:.3g} {self.unit}"]
+        if self.differing_frames is not None:
+            parts.append(f"{self.differing_frames} of {self.frames} frames, the first is {self.first_frame}")
+        note = self.note.removesuffix(RECORD_ARRAYS).removesuffix("; ")  # said once, at the end
+        return ": ".join(parts) + (f" ({note})" if note else "")
+
 
 @dataclass(frozen=True)
 class Sides:

@@ -9,9 +9,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from ....outputs import replacing
-from ...result import Comparison
 from ..causes.catalogue import show
-from ..report import amount_of
+from ..compare import TraceComparison
 from .drawings import Figures
 
 _FOLDER = Path(__file__).parent
@@ -24,7 +23,7 @@ _WORDS = {
 }
 
 
-def write_page(path: Path, comparison: Comparison, figures: Figures) -> None:
+def write_page(path: Path, comparison: TraceComparison, figures: Figures) -> None:
     """Write the page; it needs no network and no other file.
 
     Everything that comes from a trace is escaped by the template's engine: a trace is from anywhere.
@@ -33,7 +32,7 @@ def write_page(path: Path, comparison: Comparison, figures: Figures) -> None:
         partial.write_text(render_page(comparison, figures), encoding="utf-8")
 
 
-def render_page(comparison: Comparison, figures: Figures) -> str:
+def render_page(comparison: TraceComparison, figures: Figures) -> str:
     """The page as HTML text."""
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
@@ -42,7 +41,7 @@ def render_page(comparison: Comparison, figures: Figures) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"amount": amount_of, "show": show, "code": _code}
+    environment.filters |= {"show": show, "code": _code}
     return environment.get_template("page.html.j2").render(
         comparison=comparison,
         figures=figures,
