@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from torch import nn
 
+from ...bundle.bundle import first_problem
 from ...bundle.plain_files import shown
 from ...errors import BundleError
 from .coco import CocoNetwork, CocoParameters
@@ -34,8 +35,5 @@ def build_network(parameters: dict[str, Any]) -> nn.Module:
     try:
         return network(table.model_validate(parameters))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in ("pose.network", *first["loc"]))
-        raise BundleError(
-            f"{key}: {first['msg']}, found {shown(first['input'])}", fix=f'correct it: the network is of kind "{kind}"'
-        ) from error
+        problem = first_problem(error, "pose.network")
+        raise BundleError(problem, fix=f'correct it: the network is of kind "{kind}"') from error
