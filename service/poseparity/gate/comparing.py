@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 import traceback
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..environment.files import VerifyError
 from ..errors import PoseParityError, TraceError
-from ..parity.result import Comparison
-from ..parity.traces.causes import rank
-from ..parity.traces.compare import compare_traces
-from ..parity.traces.report import amount_of
-from ..parity.traces.stages import compare_stages
+from ..parity.traces.compare import TraceComparison, compare_traces
 from ..trace.reading import TraceFile, load_trace
 from .environments import Measure
 from .side import Side, json_object
@@ -35,7 +31,7 @@ class Clip:
 
     name: str
     traces: tuple[TraceFile, TraceFile] | None = None
-    comparison: Comparison | None = None
+    comparison: TraceComparison | None = None
     why_not: str = ""
     printed: str = ""
 
@@ -57,7 +53,7 @@ class Clip:
     @property
     def lonely_stages(self) -> list[str]:
         """Stages that ran on one side only: no comparison says anything of them."""
-        return [stage["name"] for stage in self.comparison.stages if stage["state"] == "only-in-one"]
+        return [stage.name for stage in self.comparison.stages if stage.state == "only-in-one"]
 
     def to_dict(self) -> dict:
         """JSON-ready; {"clip", "bundle", "verdict"} and what there is: "comparison", or "error" and "printed"."""
@@ -85,46 +81,21 @@ def compare_clip(name: str, mine: TraceFile, server: Side, measure: Measure) -> 
     return Clip(name, (mine, theirs), comparison)
 
 
-def first_difference(comparison: Comparison) -> str:
-    """The first stage that differs, and by how much, in words."""
-    stage = next(each for each in comparison.stages if each["name"] == comparison.first["stage"])
-    value = next(each for each in stage["values"] if each["name"] == comparison.first["value"])
-    how = "diverges first" if stage["state"] == "diverged" else "differs first, within tolerance"
-    return f"stage {stage['name']} {how} ({amount_of(value)})"
-
-
 def last_error(text: str) -> str:
     """The line with which the program says why it stopped, or the last one."""
     lines = list(_lines(text))
     return _error_in(text) or (lines or ["it says nothing"])[-1]
 
 
-def _compare(mine: TraceFile, theirs: TraceFile, measure: Measure) -> Comparison:
-    """Two traces, their environments judged as the gate judges them.
-
-    `compare_traces` holds them against each other under this checkout's policy: another one, or another local
-    environment, would make a second verdict. So what it says of environments is said anew.
-    """
-    comparison = compare_traces(mine, theirs)
+def _compare(mine: TraceFile, theirs: TraceFile, measure: Measure) -> TraceComparison:
+    """Two traces, their environments judged as the gate judges them: under its policy, against its measure."""
     if theirs.trace.environment is None:
-        return comparison
+        return compare_traces(mine, theirs)
     try:
         findings = measure.findings(theirs.trace.environment, f"the environment in {theirs.name}")
     except VerifyError as error:
         raise TraceError(str(error), fix="record the trace again") from error
-    stages = compare_stages(mine, theirs)
-    first = next((stage for stage in stages if stage.differs), None)
-    causes, warnings = rank.causes_of(mine, theirs, stages, first, findings)
-    told = replace(comparison, causes=causes, warnings=warnings, environment=tuple(findings))
-    return replace(told, summary=_summary(told))
-
-
-def _summary(comparison: Comparison) -> str:
-    if comparison.first:
-        return f"{first_difference(comparison)}; likeliest cause: {comparison.causes[0].title}"
-    count = len(comparison.warnings)
-    without_effect = f"; {count} difference{'s' * (count > 1)} had no effect on this input" if count else ""
-    return f"every stage that both have made the same bits{without_effect}"
+    return compare_traces(mine, theirs, findings)
 
 
 def _why_not(name: str, server: Side, error: Exception) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from .comparing import Clip, first_difference
+from .comparing import Clip
 from .environments import Fact
 from .side import Side, json_object
 
@@ -57,7 +57,7 @@ def _of_clip(clip: Clip) -> Iterator[str]:
     elif not clip.differs:
         yield f"On {clip.name} only one side ran {', '.join(clip.lonely_stages)}; what both ran gave the same bits"
     else:
-        yield f"On {clip.name} {first_difference(clip.comparison)}"
+        yield f"On {clip.name} {clip.comparison.first_difference}"
         for cause in clip.comparison.causes[:1]:
             yield f"Likeliest cause: {cause.title}"
             yield f"To be sure: {cause.confirm}"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
 from poseparity.errors import InputError, PoseParityError
 from poseparity.gate import comparing
-from poseparity.gate.comparing import Clip
 from poseparity.gate.judge import FORMAT
-from poseparity.parity.result import Cause, Comparison
+from poseparity.parity.result import Cause
 from tests.handmade_traces import SHA, document, stage, value
 from tests.unit.environment.support import POLICY, put, small_snapshot
 from tests.unit.gate.support import CLIP, IMAGE
@@ -213,9 +213,11 @@ def test_the_environment_of_an_image_that_cannot_run_a_clip_is_what_it_describes
 @pytest.mark.parametrize(
     "code, more", [("unknown", True), ("pixels-changed", True), ("startup", True), ("crop-padding", False)]
 )
-def test_arrays_are_asked_for_where_digests_do_not_tell_the_cause(code, more):
-    cause = Cause(code, "", {}, "", 0.5)
-    assert Clip(CLIP, comparison=Comparison("trace", "diverged", "", ({}, {}), causes=(cause,))).unexplained is more
+def test_arrays_are_asked_for_where_digests_do_not_tell_the_cause(code, more, folders):
+    folders.ran(folders.server, box=8.0)
+    clip = folders.judged().clips[0]
+    comparison = replace(clip.comparison, causes=(Cause(code, "", {}, "", 0.5),))
+    assert replace(clip, comparison=comparison).unexplained is more
 
 
 def test_arrays_are_not_asked_for_where_nothing_differs_or_nothing_ran(folders):

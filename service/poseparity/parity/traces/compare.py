@@ -67,6 +67,11 @@ class TraceComparison(Comparison):
     warnings: tuple[Cause, ...]
     environment: tuple[dict, ...]
 
+    @property
+    def first_difference(self) -> str:
+        """The first stage that differs, and by how much, in words; "" where none does."""
+        return next((_difference(stage) for stage in self.stages if stage.differs), "")
+
     def own(self) -> dict:
         return {
             "sides": [side.to_dict() for side in self.sides],
@@ -86,11 +91,15 @@ def compare_trace_files(a: Path, b: Path) -> TraceComparison:
     return compare_traces(load_trace(a), load_trace(b))
 
 
-def compare_traces(a: TraceFile, b: TraceFile) -> TraceComparison:
-    """Compare stage by stage, the environments, and what the runs were given."""
+def compare_traces(a: TraceFile, b: TraceFile, findings: list[dict] | None = None) -> TraceComparison:
+    """Compare stage by stage, the environments, and what the runs were given.
+
+    Args:
+        findings: what differs between the environments, where another policy than this checkout's says so.
+    """
     stages = compare_stages(a, b)
     first = next((stage for stage in stages if stage.differs), None)
-    findings = findings_of(a, b)
+    findings = findings_of(a, b) if findings is None else findings
     causes, warnings = rank.causes_of(a, b, stages, first, findings)
     return TraceComparison(
         verdict=_verdict(stages),
@@ -123,8 +132,12 @@ def _summary(first: StageComparison | None, causes: tuple, warnings: tuple) -> s
         return "every stage that both have made the same bits" + (
             f"; {count} had no effect on this input" * bool(warnings)
         )
-    how = "diverges first" if first.state == "diverged" else "differs first, within tolerance"
-    return f"stage {first.name} {how} ({first.differing[0].amount}); likeliest cause: {causes[0].title}"
+    return f"{_difference(first)}; likeliest cause: {causes[0].title}"
+
+
+def _difference(stage: StageComparison) -> str:
+    how = "diverges first" if stage.state == "diverged" else "differs first, within tolerance"
+    return f"stage {stage.name} {how} ({stage.differing[0].amount})"
 
 
 def _notes(
