@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import skeleton_csv, stop
 from .bundle.bundle import Bundle
+from .compute.lanes import InPlace
 from .csv_input import skeleton_of_csv
 from .engines.base import PoseEngine
 from .engines.build import build_engine
@@ -95,13 +96,14 @@ class PipelineResult:
 
 
 class Pipeline:
-    """The stages with their models loaded. Not thread-safe: one inference at a time.
+    """The stages with their models loaded, for any number of inferences at once, each in a thread of its own.
 
     Args:
         bundle: the models and every parameter.
         max_frames, max_pixels, max_total_pixels: inputs over these limits are refused.
         decode_memory_bytes: most memory that decoding a video may take; None for any.
         openpose: OpenPose on this machine, for a bundle whose pose engine is its executable.
+        lanes: compute frames and clips, for all inferences of this process; the caller's own thread when None.
     """
 
     def __init__(
@@ -113,10 +115,12 @@ class Pipeline:
         max_total_pixels: int | None = None,
         decode_memory_bytes: int | None = None,
         openpose: Installation | None = None,
+        lanes: InPlace | None = None,
     ) -> None:
         self.bundle = bundle
         self._max_frames = max_frames
-        engine = build_engine(bundle, openpose or Installation())
+        lanes = lanes or InPlace()
+        engine = build_engine(bundle, openpose or Installation(), lanes)
         self.stages: tuple[Stage, ...] = (
             Decode(
                 max_frames=max_frames,
@@ -125,13 +129,13 @@ class Pipeline:
                 memory_bytes=decode_memory_bytes,
                 min_share=bundle.quality.min_decoded_share,
             ),
-            *_crop_stages(bundle, engine),
+            *_crop_stages(bundle, engine, lanes),
             Pose(bundle, engine),
             Inspect(bundle),
             Interpolate(bundle),
             Trim(bundle),
             Normalise(bundle),
-            Recognise(bundle),
+            Recognise(bundle, lanes),
         )
 
     def run(self, given: Input, *, observe: Observe = unobserved) -> PipelineResult:
@@ -216,13 +220,13 @@ class Pipeline:
         )
 
 
-def _crop_stages(bundle: Bundle, engine: PoseEngine) -> tuple[Stage, ...]:
+def _crop_stages(bundle: Bundle, engine: PoseEngine, lanes: InPlace) -> tuple[Stage, ...]:
     """From the video to its crop; the two strategies without a detector load none."""
     if bundle.crop.strategy == "none":
         return (WholeFrame(),)
     if bundle.crop.strategy == "two_pass":
         return (TwoPass(bundle, engine),)
-    return (Detect(bundle), Crop(bundle))
+    return (Detect(bundle, lanes), Crop(bundle))
 
 
 def _call(stage: Stage, record, observe: Observe):

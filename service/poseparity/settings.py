@@ -27,6 +27,15 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(19031, ge=1, le=65535, description="TCP port to listen on.")
+    lanes: int = Field(
+        default_factory=lambda: len(os.sched_getaffinity(0)),
+        ge=1,
+        le=1024,
+        description="Frames and clips that are computed at once, on one thread each.",
+    )
+    frames_in_flight: int | None = Field(
+        None, ge=1, description="Frames of one video that are computed at once or wait for it; twice lanes when unset."
+    )
     workers: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, description="Worker processes: inference slots."
     )

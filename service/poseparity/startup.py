@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import numerics
 from .bundle.bundle import load_bundle
+from .compute.lanes import InPlace, Lanes
 from .engines.openpose_binary.program import Installation
 from .pipeline import Pipeline
 from .settings import Settings
@@ -13,7 +14,8 @@ def load_pipeline(settings: Settings, *, pinned: bool = True) -> Pipeline:
     """The pipeline of a bundle, in a process whose pins are proven and whose generators are seeded.
 
     Args:
-        pinned: False leaves out the proof, for a result that is to be compared and not trusted.
+        pinned: False leaves out the proof, for a result that is to be compared and not trusted; and the lanes, since
+            libraries may then use all cores for one frame.
 
     Raises:
         PinError, BundleError, EngineError: it cannot be trusted to compute what another machine computes.
@@ -29,7 +31,12 @@ def load_pipeline(settings: Settings, *, pinned: bool = True) -> Pipeline:
         max_total_pixels=settings.max_total_pixels,
         decode_memory_bytes=settings.decode_memory_bytes,
         openpose=Installation.of(settings),
+        lanes=_lanes(settings) if pinned else InPlace(),
     )
     if pinned:
         numerics.enforce()  # after them: ultralytics sets the number of threads to its own choice
     return pipeline
+
+
+def _lanes(settings: Settings) -> Lanes:
+    return Lanes(settings.lanes, ahead=settings.frames_in_flight, prepare=numerics.limit_threads)

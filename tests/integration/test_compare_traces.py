@@ -13,6 +13,7 @@ import pytest
 import poseparity.engines.openpose.engine as openpose
 import poseparity.stages.interpolate as interpolate
 import poseparity.stages.normalise as normalise
+from poseparity.compute.lanes import InPlace
 from poseparity.inputs import Input
 from poseparity.parity.traces import compare as traces
 from poseparity.pipeline import Pipeline
@@ -304,7 +305,7 @@ def test_labels_in_another_order(skeleton, record_csv, with_bundle, demo_bundle)
     relabelled = with_bundle(labels={"names": names[1:] + names[:1]})
     from poseparity.stages.recognise import Recognise
 
-    stage = Recognise(relabelled.bundle)
+    stage = Recognise(relabelled.bundle, InPlace())
     relabelled.stages = (*relabelled.stages[:-1], stage)
     comparison = compared(skeleton, record_csv(relabelled))
     assert named(comparison) == ("recognise", "labels-order")

@@ -13,6 +13,7 @@ import yaml
 
 from poseparity.bundle.bundle import DetectParameters
 from poseparity.bundle.toml import weights_entry
+from poseparity.compute.lanes import InPlace
 from poseparity.errors import BundleError, ImportRefused
 from poseparity.importing.parts import detector_part
 from poseparity.importing.readers.yolo import read_detector
@@ -78,15 +79,15 @@ def test_boxes_are_those_of_ultralytics(name, save, some_frames, official_boxes,
     assert len(bundle.detect.classes) == 80
     assert "AGPL-3.0" in bundle.weights["detector"].licence
     expected = official_boxes(path, some_frames)
-    compare(detect.Detect(bundle), some_frames, expected)
+    compare(detect.Detect(bundle, InPlace()), some_frames, expected)
 
 
 def compare(stage: detect.Detect, images, expected: list[np.ndarray]) -> None:
     for image, boxes in zip(images, expected, strict=True):
-        found, confidences = stage._detect(image)
+        found = stage._predict(image).boxes
         assert len(boxes) > 0
-        assert found.tobytes() == np.ascontiguousarray(boxes[:, :4]).tobytes()
-        assert confidences.tobytes() == np.ascontiguousarray(boxes[:, 4]).tobytes()
+        assert found.xyxy.numpy().tobytes() == np.ascontiguousarray(boxes[:, :4]).tobytes()
+        assert found.conf.numpy().tobytes() == np.ascontiguousarray(boxes[:, 4]).tobytes()
 
 
 @pytest.fixture(scope="module")

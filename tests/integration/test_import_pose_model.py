@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from poseparity.bundle.bundle import Bundle
+from poseparity.compute.lanes import InPlace
 from poseparity.engines.ultralytics_pose import UltralyticsEngine
 from poseparity.errors import BundleError, ImportRefused
 from poseparity.importing.parts import pose_part
@@ -66,7 +67,7 @@ def test_keypoints_are_those_of_ultralytics(name, save, crops, demo_bundle, tmp_
     path = save(name)
     bundle = imported(path, demo_bundle, tmp_path)
     assert "AGPL-3.0" in bundle.weights["pose"].licence
-    engine = UltralyticsEngine(bundle)
+    engine = UltralyticsEngine(bundle, InPlace())
     assert engine.describe()["weights_sha256"] == bundle.weights["pose"].sha256
     for persons, theirs in zip(engine.persons(iter(crops)), official_keypoints(path, crops), strict=True):
         expected = theirs.astype(np.float64)
@@ -75,7 +76,8 @@ def test_keypoints_are_those_of_ultralytics(name, save, crops, demo_bundle, tmp_
         assert persons.shape[0] > 1
         assert 0 < (persons[..., 2] == 0).mean() < 1, "some joints are missing and some are not"
         assert persons.tobytes() == expected.tobytes()
-    engine._predictor.args.conf = 0.999
+    stricter = bundle.model_copy(update={"pose": bundle.pose.model_copy(update={"confidence": 0.999})})
+    engine = UltralyticsEngine(stricter, InPlace())
     assert [persons.shape for persons in engine.persons(iter(crops))] == [(0, 17, 3)] * 2
 
 

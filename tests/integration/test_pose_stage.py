@@ -13,6 +13,7 @@ import pytest
 from safetensors.torch import save_file
 
 from poseparity.bundle.bundle import MANIFEST, Bundle, load_bundle
+from poseparity.compute.lanes import InPlace
 from poseparity.engines.build import build_engine
 from poseparity.engines.openpose.coco import CocoNetwork, convolutions
 from poseparity.engines.openpose_binary.program import Installation
@@ -66,7 +67,7 @@ def two_figures(pictures, tmp_path_factory) -> CroppedVideo:
 
 
 def pose_stage(bundle: Bundle) -> Pose:
-    return Pose(bundle, build_engine(bundle, Installation()))
+    return Pose(bundle, build_engine(bundle, Installation(), InPlace()))
 
 
 def sides(bundle: Bundle, rule: str, cropped: CroppedVideo) -> list[str]:

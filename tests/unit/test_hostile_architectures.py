@@ -290,6 +290,7 @@ import sys, gc
 from pathlib import Path
 import torch, yaml
 from poseparity.bundle.bundle import load_bundle
+from poseparity.compute.lanes import InPlace
 from poseparity.stages.recognise import Recognise
 from poseparity.libraries.ultralytics import check_fit, load_model
 bundle = load_bundle(Path(sys.argv[1]))
@@ -300,7 +301,7 @@ print([kind for kind in gc.get_objects() if isinstance(kind, type) and any(
     isinstance(value, torch.Tensor) and value.is_meta for value in dict(vars(kind)).values())])
 model = load_model(architecture, ("person",), "detect", state, Path("x")).to("cpu")
 model.float().eval()(torch.zeros(1, 3, 64, 64))
-Recognise(bundle)
+Recognise(bundle, InPlace())
 print({value.device.type for value in gc.get_objects() if isinstance(value, torch.Tensor)})
 """
 

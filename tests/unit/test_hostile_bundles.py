@@ -23,6 +23,7 @@ from poseparity.bundle.bundle import MANIFEST, Golden, load_bundle
 from poseparity.bundle.mmaction2_types import TRANSFORMS, check_model, check_transform
 from poseparity.bundle.toml import dump
 from poseparity.cli import main as cli
+from poseparity.compute.lanes import InPlace
 from poseparity.errors import BundleError, PoseParityError
 from poseparity.golden.replay import compared, read_golden
 from poseparity.records import NormalisedClips
@@ -368,7 +369,7 @@ def test_scores_that_are_no_numbers_are_told_and_not_printed(bundle, tmp_path):
     state["cls_head.fc.weight"].fill_(3e38)
     save_file(state, tmp_path / "x")
     put_weights(bundle, "recogniser", (tmp_path / "x").read_bytes())
-    stage = Recognise(load_bundle(bundle))
+    stage = Recognise(load_bundle(bundle), InPlace())
     clips = NormalisedClips(inputs=np.ones((2, 2, 48, 17, 3), np.float32), sample=_sample(), reference=(0, 0, 1, 1))
     with pytest.raises(BundleError, match=r"stage recognise: the logits are \[(nan|inf|-inf)") as error:
         stage(clips)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from ..bundle.bundle import Bundle
+from ..compute.lanes import InPlace
 from ..errors import BundleError
 from ..keypoints import Coco17
-from ..libraries.ultralytics import build_predictor
+from ..libraries.ultralytics import Predictor
 from ..observe import Observe, unobserved
 from .base import PoseEngine
 
@@ -22,11 +23,12 @@ class UltralyticsEngine(PoseEngine):
     Raises: BundleError when the weights do not fit the architecture, or it has other keypoints than COCO's 17.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, lanes: InPlace) -> None:
+        self._lanes = lanes
         self._parameters = bundle.pose
         self._weights = bundle.weights["pose"]
-        self._predictor = build_predictor("pose", bundle, bundle.pose, "pose")
-        found = list(self._predictor.model.kpt_shape)
+        self._predict = Predictor("pose", bundle, bundle.pose, "pose")
+        found = list(self._predict.model.kpt_shape)
         if found != KEYPOINT_SHAPE:
             raise BundleError(
                 f"{bundle.pose.architecture} has kpt_shape {found}, expected {KEYPOINT_SHAPE}",
@@ -34,8 +36,7 @@ class UltralyticsEngine(PoseEngine):
             )
 
     def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
-        for crop in crops:
-            (result,) = self._predictor([crop])  # one frame a forward pass: the batch size changes a convolution's bits
+        for result in self._lanes.map(self._predict, crops):
             persons = _seen(result.keypoints.data.numpy(), self._parameters.keypoint_confidence)
             observe("persons", persons)
             yield persons

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import math
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
 
@@ -28,8 +30,8 @@ _MAX_OPERATIONS = 3e11  # yolov6x, the dearest, takes 1e11 for a picture of 256 
 _MAX_VALUES = 2e7  # in one tensor: yolo26x-p2 has 3e6
 
 
-def build_predictor(task: Task, bundle: Bundle, table: UltralyticsTable, weights: Literal["detector", "pose"]):
-    """ultralytics' own predictor of a bundle's model.
+class Predictor:
+    """ultralytics' own predictor of a bundle's model, for any number of threads at once.
 
     Args:
         table: the model's parameters.
@@ -38,6 +40,38 @@ def build_predictor(task: Task, bundle: Bundle, table: UltralyticsTable, weights
     Raises:
         BundleError: the architecture is missing or no architecture, or the weights do not fit it.
     """
+
+    def __init__(
+        self, task: Task, bundle: Bundle, table: UltralyticsTable, weights: Literal["detector", "pose"]
+    ) -> None:
+        self._first = _build_predictor(task, table, _load_model(task, bundle, table, weights))
+        self._of_thread = threading.local()
+
+    @property
+    def model(self) -> torch.nn.Module:
+        return self._first.model
+
+    def __call__(self, picture: np.ndarray):
+        """ultralytics' Results of one picture, uint8 (height, width, 3), BGR.
+
+        One picture a forward pass: the batch size changes a convolution's bits.
+        """
+        if not hasattr(self._of_thread, "predictor"):
+            self._of_thread.predictor = self._another()
+        (result,) = self._of_thread.predictor([picture])
+        return result
+
+    def _another(self):
+        """The predictor once more, with the same weights: it keeps its results, and its model the last shape."""
+        model, predictor = self._first.model, copy.copy(self._first)
+        shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        predictor.model = copy.deepcopy(model, shared)
+        predictor.args = copy.copy(predictor.args)
+        predictor._lock = threading.Lock()
+        return predictor
+
+
+def _build_predictor(task: Task, table: UltralyticsTable, model: torch.nn.Module):
     from ultralytics.utils import LOGGER
 
     LOGGER.setLevel("WARNING")
@@ -56,7 +90,7 @@ def build_predictor(task: Task, bundle: Bundle, table: UltralyticsTable, weights
             "mode": "predict",
         }
     )
-    predictor.setup_model(_load_model(task, bundle, table, weights), verbose=False)
+    predictor.setup_model(model, verbose=False)
     # The warm-up imports torchvision, whose build need not fit a CPU-only torch and whose NMS would be used then.
     predictor.done_warmup = True
     limit_threads()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..bundle.bundle import Bundle
-from ..libraries.ultralytics import build_predictor
+from ..compute.lanes import InPlace
+from ..libraries.ultralytics import Predictor
 from ..records import Detections, Video
 from .base import DETECT, Stage
 from .decode import frames, sampled_indices
@@ -21,18 +22,20 @@ class Detect(Stage):
     row = DETECT
     name = row.name
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, lanes: InPlace) -> None:
+        self._lanes = lanes
         self._parameters = bundle.detect
-        self._predictor = build_predictor("detect", bundle, bundle.detect, DETECT.weights)
+        self._predict = Predictor("detect", bundle, bundle.detect, DETECT.weights)
 
     def __call__(self, video: Video) -> Detections:
         indices = sampled_indices(video.frame_count, self._parameters.sample_share)
-        found = [self._detect(frame) for _, frame in frames(video, wanted=frozenset(indices))]
+        pictures = (frame for _, frame in frames(video, wanted=frozenset(indices)))
+        found = [result.boxes for result in self._lanes.map(self._predict, pictures)]
         return Detections(
             video=video,
             frame_indices=indices,
-            boxes=tuple(boxes for boxes, _ in found),
-            confidences=tuple(confidences for _, confidences in found),
+            boxes=tuple(boxes.xyxy.numpy() for boxes in found),
+            confidences=tuple(boxes.conf.numpy() for boxes in found),
         )
 
     @staticmethod
@@ -44,8 +47,3 @@ class Detect(Stage):
             "boxes": np.concatenate(found.boxes),
             "confidences": np.concatenate(found.confidences),
         }
-
-    def _detect(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """One frame a forward pass: the batch size changes a convolution's bits."""
-        (result,) = self._predictor([frame])
-        return result.boxes.xyxy.numpy(), result.boxes.conf.numpy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -183,11 +184,18 @@ def _described(cls: type) -> dict:
     }
 
 
+_GENERATOR = threading.Lock()
+
+
 @contextmanager
 def _numpy_seed_kept() -> Iterator[None]:
-    """UniformSampleFrames seeds NumPy's global generator; leave it as it was for everybody else."""
-    state = np.random.get_state()
-    try:
-        yield
-    finally:
-        np.random.set_state(state)
+    """UniformSampleFrames seeds NumPy's global generator; leave it as it was for everybody else.
+
+    And draws from it: one clip at a time, or another thread's seed would come between.
+    """
+    with _GENERATOR:
+        state = np.random.get_state()
+        try:
+            yield
+        finally:
+            np.random.set_state(state)

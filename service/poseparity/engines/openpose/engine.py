@@ -10,6 +10,7 @@ import torch
 
 from ...bundle.bundle import Bundle
 from ...bundle.weights import loaded
+from ...compute.lanes import InPlace
 from ...keypoints import coco17_from_coco18
 from ...observe import Observe, unobserved
 from ..base import PoseEngine
@@ -19,7 +20,7 @@ from .network import build_network
 
 
 class OpenPoseEngine(PoseEngine):
-    """One forward pass a frame, decoded as OpenPose does.
+    """One forward pass a frame, decoded as OpenPose does, on the lanes.
 
     Raises: BundleError when the weights do not fit the network.
     """
@@ -30,31 +31,33 @@ class OpenPoseEngine(PoseEngine):
         **PoseEngine.observed,
     }
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, lanes: InPlace) -> None:
+        self._lanes = lanes
         self._parameters = bundle.pose
         self._weights = bundle.weights["pose"]
         state, path = bundle.load_weights("pose"), bundle.folder / self._weights.file
         self.network = loaded(lambda: build_network(bundle.pose.network), state, path).eval()
 
     def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
-        for crop in crops:
-            network_input = fit_to_network(
-                crop, net_height=self._parameters.net_height, width_multiple=self._parameters.width_multiple
-            )
-            observe("network_input", network_input.picture)
-            persons = self._decoded(network_input, observe)
-            observe("persons", persons)
-            yield persons
+        for found in self._lanes.map(self._frame, crops):
+            for name in self.observed:
+                observe(name, found[name])
+            yield found["persons"]
 
     def describe(self) -> dict:
         return {**self._parameters.model_dump(mode="json"), "weights_sha256": self._weights.sha256}
 
-    def _decoded(self, network_input: NetworkInput, observe: Observe) -> np.ndarray:
+    def _frame(self, crop: np.ndarray) -> dict[str, np.ndarray]:
+        """Everything that is observed of one frame."""
+        parameters = self._parameters
+        network_input = fit_to_network(
+            crop, net_height=parameters.net_height, width_multiple=parameters.width_multiple
+        )
         with torch.inference_mode():
             output = self.network(torch.from_numpy(network_input.pixels))[0].numpy()
-        observe("network_output", output)
         height, width = network_input.pixels.shape[2:]
-        return _in_the_crop(decode_persons(output, (width, height), self._parameters), network_input)
+        persons = _in_the_crop(decode_persons(output, (width, height), parameters), network_input)
+        return {"network_input": network_input.picture, "network_output": output, "persons": persons}
 
 
 def _in_the_crop(persons: np.ndarray, network_input: NetworkInput) -> np.ndarray:

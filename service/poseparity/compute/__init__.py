@@ -1,0 +1,1 @@
+"""Where the models compute: lanes of one process that holds them once."""
