@@ -1,7 +1,7 @@
 """Gunicorn's settings: `gunicorn -c service/gunicorn.conf.py 'poseparity.web:create_app()'`.
 
-A worker process is one inference slot. Its models are loaded after the fork, in the background, and its HTTP threads
-answer health checks meanwhile.
+One worker process speaks HTTP. It starts the process that holds the models and computes, see serving/supervisor.py,
+and answers health checks whatever that one is at.
 """
 
 import logging
@@ -10,9 +10,8 @@ import sys
 
 from poseparity.errors import PoseParityError
 from poseparity.numerics import require_processor, unset_pins
+from poseparity.serving.logs import logging_config
 from poseparity.settings import load_settings
-from poseparity.web import doors  # noqa: F401  made before the fork: the workers share what is in it
-from poseparity.web.logs import logging_config
 
 
 def _settings():
@@ -25,11 +24,10 @@ def _settings():
 _read = _settings()
 
 bind = f"{_read.host}:{_read.port}"
-workers = _read.workers
+workers = 1
 worker_class = "poseparity.web.worker.Worker"
-# Requests that wait for the slot hold a thread each; the others are for health checks, refusals and uploads.
-threads = _read.http_threads + 1 + _read.queue_limit
-# Torch's own threads do not survive a fork: nothing that loads it may run before.
+# Requests that are computed or wait hold a thread each; the others are for health checks, refusals and uploads.
+threads = _read.http_threads + _read.requests_at_once + _read.queue_limit
 preload_app = False
 timeout = _read.timeout_s
 graceful_timeout = _read.graceful_timeout_s
@@ -70,5 +68,5 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """Begin to load the models, now that the fork is done and the worker is about to accept requests."""
+    """Begin to load the models, now that the worker is about to accept requests."""
     worker.wsgi.extensions["inference"].start()

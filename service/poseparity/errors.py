@@ -14,6 +14,7 @@ PoseParityError
 ├── ClientLeft            499  nobody waits for the answer any more
 ├── NotReadyError         503  the models are not loaded yet, or nothing can be taken
 ├── NoRoomForUpload       507  the temporary folder is full
+├── ComputeDied           500  the process that computes died twice with this request in hand
 ├── BundleError           500  the model bundle is damaged or inconsistent
 │   └── ImportRefused     500  what another program wrote cannot become a bundle
 ├── EngineError           500  another program that estimates poses fails, or is not the one expected
@@ -52,9 +53,19 @@ class PoseParityError(Exception):
         self.code = code or type(self).code
         self.details = details or {}
 
+    def __reduce__(self) -> tuple:
+        # Errors go from the process that computes to the one that answers; their arguments come by keyword only.
+        return _restored, (type(self), str(self), self.__dict__)
+
     def to_dict(self) -> dict:
         """The one JSON shape of every error: {"code", "message", "fix", "details"}."""
         return {"code": self.code, "message": str(self), "fix": self.fix, "details": self.details}
+
+
+def _restored(kind: type[PoseParityError], message: str, attributes: dict) -> PoseParityError:
+    error = kind.__new__(kind, message)
+    error.__dict__.update(attributes)
+    return error
 
 
 class InputError(PoseParityError):
@@ -124,6 +135,10 @@ class ClientLeft(PoseParityError):
 class NotReadyError(PoseParityError):
     code = "not-ready"
     http_status = 503
+
+
+class ComputeDied(PoseParityError):
+    code = "compute-died"
 
 
 class NoRoomForUpload(PoseParityError):

@@ -204,7 +204,7 @@ class Pipeline:
         for stage in self.stages[names.index(first) :]:
             began = time.perf_counter()
             try:
-                stop.check()
+                stop.check(stage=stage.name, frame=None)
                 record = _call(stage, record, observe)
             except PoseParityError as error:
                 error.details.setdefault("stage", stage.name)

@@ -30,23 +30,22 @@ class Settings(BaseSettings):
     lanes: int = Field(
         default_factory=lambda: len(os.sched_getaffinity(0)),
         ge=1,
-        le=1024,
-        description="Frames and clips that are computed at once, on one thread each.",
+        description="Frames and clips that are computed at once, on one core each.",
     )
     frames_in_flight: int | None = Field(
         None, ge=1, description="Frames of one video that are computed at once or wait for it; twice lanes when unset."
     )
-    workers: int = Field(
-        default_factory=lambda: len(os.sched_getaffinity(0)), ge=1, description="Worker processes: inference slots."
+    requests_at_once: int = Field(
+        4, ge=1, description="Requests that are computed at once; where several are, one of them is no video."
     )
-    http_threads: int = Field(8, ge=2, description="HTTP threads beside the one inference slot of a worker.")
-    queue_limit: int = Field(4, ge=0, description="Requests that may wait for a worker's slot before it answers 429.")
+    queue_limit: int = Field(16, ge=0, description="Requests that may wait to be computed before the answer is 429.")
+    http_threads: int = Field(8, ge=2, description="HTTP threads beside those of requests that are computed or wait.")
     timeout_s: int = Field(600, ge=1, description="Seconds a worker may be silent before Gunicorn restarts it.")
     inference_timeout_s: float = Field(900, gt=0, description="Seconds that one answer may take to compute.")
     graceful_timeout_s: int = Field(60, ge=1, description="Seconds that requests get to finish when the service stops.")
     max_upload_bytes: int = Field(200 * 2**20, ge=1, description="Largest request body, in bytes.")
     max_held_bytes: int | None = Field(
-        None, ge=1, description="Most bytes of uploads that a worker holds at once; twice max_upload_bytes when unset."
+        None, ge=1, description="Most bytes of uploads that are held at once; twice max_upload_bytes when unset."
     )
     stall_timeout_s: int = Field(30, ge=1, description="Seconds without a byte after which an upload is given up.")
     min_upload_rate: int = Field(
@@ -102,6 +101,10 @@ def load_settings(**overrides) -> Settings:
     known = {PREFIX + name.upper() for name in Settings.model_fields} | EXTERNAL
     unknown = sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known)
     if unknown:
+        if unknown[0] in _REPLACED:
+            raise SettingsError(
+                f"{unknown[0]} is set but is no setting any more", fix=f"unset it: {_REPLACED[unknown[0]]}"
+            )
         raise SettingsError(
             f"{unknown[0]} is set but is no setting",
             fix="unset it, or use one of " + ", ".join(sorted(known - EXTERNAL)),
@@ -116,3 +119,5 @@ def load_settings(**overrides) -> Settings:
 
 # Variables with the prefix that others read: the tests, scripts/ and the command line's restart.
 EXTERNAL = {PREFIX + name for name in ("REAL_DATA", "PYTHON", "RESTARTED", "TORCH_INDEX")}
+# Settings of earlier versions, and what to use in their place.
+_REPLACED = {PREFIX + "WORKERS": f"one process computes now, on {PREFIX}LANES cores, {PREFIX}REQUESTS_AT_ONCE at once"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -22,10 +22,13 @@ class Stop:
 
     Args:
         seconds: that the work may take, from `watched` on; None for any time.
+        tell: called, in the work's thread, with where it is, by name ("stage", "frame"), whenever that changes.
     """
 
-    def __init__(self, seconds: float | None = None) -> None:
+    def __init__(self, seconds: float | None = None, tell: Callable[[dict], None] | None = None) -> None:
         self._seconds = seconds
+        self._tell = tell
+        self._at: dict = {}
         self._ends = float("inf")
         self._lock = threading.Lock()
         self._reason: PoseParityError | None = None
@@ -42,6 +45,12 @@ class Stop:
             self.because(_took_too_long(self._seconds))
         return self._reason
 
+    def passes(self, at: dict) -> None:
+        """The work is somewhere else now."""
+        self._at |= at
+        if self._tell and at:
+            self._tell(self._at)
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """What is done within the block asks this one; the clock starts."""
@@ -57,15 +66,21 @@ class Stop:
 _current: ContextVar[Stop | None] = ContextVar("poseparity-stop", default=None)
 
 
-def check() -> None:
+def check(**at: str | int | None) -> None:
     """Go on, or end.
+
+    Args:
+        at: where the work is: `stage`, `frame`.
 
     Raises:
         PoseParityError: the work in hand is to end; the error says why.
     """
     stop = _current.get()
-    if stop is not None and stop.reason is not None:
+    if stop is None:
+        return
+    if stop.reason is not None:
         raise stop.reason
+    stop.passes(at)
 
 
 def wait(process: subprocess.Popen, seconds: float | None = None) -> int:

@@ -165,13 +165,15 @@ REFUSALS = {
     "a negative number": Refusal(settings(max_frames=-3), ("POSEPARITY_MAX_FRAMES=", "are refused by the service")),
     "a word for a number": Refusal(settings(stall_timeout_s="soon"),
                                    ("POSEPARITY_STALL_TIMEOUT_S=", "are refused by the service")),
-    "workers below zero": Refusal({"poseparity_workers": "-3"},
-                                  ("poseparity_workers = -3 (expected a whole number from",)),
+    "lanes below zero": Refusal({"poseparity_lanes": "-3"},
+                                ("poseparity_lanes = -3 (expected a whole number from",)),
+    "a variable of an earlier version": Refusal({"poseparity_workers": "2"},
+                                                ("poseparity_workers lost its meaning. Set poseparity_lanes",)),
     "half a second": Refusal({"poseparity_ready_timeout_s": "1.5"},
                              ("poseparity_ready_timeout_s = 1.5 (expected a whole number from",)),
     "too little memory": Refusal({"poseparity_minimum_memory_mb": 99000000}, ("99000000 MB",)),
-    "too many workers": Refusal({"poseparity_workers": 100000},
-                                ("55000500 MB for 100000 workers", "set poseparity_workers to fewer")),
+    "too many lanes": Refusal({"poseparity_lanes": 100000},
+                              ("10001500 MB for 100000 lanes", "set poseparity_lanes to fewer")),
     "too little disk": Refusal({"poseparity_minimum_disk_mb": 999000000, **NO_SOCKET}, ("docker system df",)),
     "a processor that lacks something": Refusal({"preflight_cpu_flags": ["avx2", "no_such_flag"]},
                                                 ("lacks no_such_flag", "Haswell")),
@@ -210,7 +212,7 @@ def test_each_setting_that_the_deployment_does_not_set_itself_may_be_given():
     given = json.dumps({"poseparity_settings": dict.fromkeys([*settings, "no_such_setting"], 1)})
     message = playbook("preflight", "-e", given).message
     found, expected = re.search(r"poseparity_settings has (.*), expected only (.*)\. Correct", message).groups()
-    own = {"bundle", "host", "port", "workers"}
+    own = {"bundle", "host", "port", "lanes"}
     assert set(found.split(", ")) == own | {"no_such_setting"}
     assert set(expected.split(", ")) == settings - own
 

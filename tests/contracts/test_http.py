@@ -148,13 +148,13 @@ class Unread(io.RawIOBase):
 def test_without_a_free_place_the_body_is_not_read(app, path, kind):
     inference = app.extensions["inference"]
     with ExitStack() as places:
-        for _ in range(1 + Settings().queue_limit):
+        for _ in range(Settings().requests_at_once + Settings().queue_limit):
             places.enter_context(inference.place())
         client = app.test_client()
         response = client.post(path, environ_overrides=coming(Unread(), kind))
         error_of(response, 429, "queue-full")
         assert int(response.headers["Retry-After"]) >= 1
-    for _ in range(2 + Settings().queue_limit):
+    for _ in range(1 + Settings().requests_at_once + Settings().queue_limit):
         error_of(client.post(path, data=b"no", content_type=kind), 400, "invalid-request")
 
 

@@ -21,7 +21,7 @@ _CHECKOUT = hashlib.sha256(str(ROOT).encode()).hexdigest()
 CONTAINER = f"poseparity-e2e-{_CHECKOUT[:6]}"
 PORT = 20000 + 2 * (int(_CHECKOUT, 16) % 5000)
 URL = f"http://127.0.0.1:{PORT}"
-OWN = ("-e", f"poseparity_container_name={CONTAINER}", "-e", f"poseparity_port={PORT}", "-e", "poseparity_workers=1")
+OWN = ("-e", f"poseparity_container_name={CONTAINER}", "-e", f"poseparity_port={PORT}", "-e", "poseparity_lanes=1")
 
 _RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.MULTILINE)
 

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 NAME = f"{CONTAINER}-front"
 OWN_PORT = PORT + 1
-OPTIONS = ("-e", f"poseparity_container_name={NAME}", "-e", f"poseparity_port={OWN_PORT}", "-e", "poseparity_workers=1",
+OPTIONS = ("-e", f"poseparity_container_name={NAME}", "-e", f"poseparity_port={OWN_PORT}", "-e", "poseparity_lanes=1",
            "-e", "poseparity_watch_s=1")  # fmt: skip
 REACHES_OUT = "import socket; socket.create_connection(('192.0.2.1', 80), 3)"
 

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.slow]
 URL = f"http://127.0.0.1:{PORT + 1}"
 OTHER = (
     *("-e", f"poseparity_container_name={CONTAINER}-bundle", "-e", f"poseparity_port={PORT + 1}"),
-    *("-e", "poseparity_workers=1"),
+    *("-e", "poseparity_lanes=1"),
 )
 
 

@@ -147,11 +147,11 @@ def short_bundle(demo_bundle, demo_result, tmp_path_factory):
 
 @pytest.fixture
 def service(engine, app, short_bundle):
-    """Start the service on the short bundle with a number of workers; its address on this machine."""
+    """Start the service on the short bundle with a number of lanes; its address on this machine."""
     started = []
 
-    def start(workers: int) -> str:
-        settings = {"BUNDLE": "/bundle", "HOST": "0.0.0.0", "WORKERS": workers, "QUEUE_LIMIT": AT_ONCE}
+    def start(lanes: int) -> str:
+        settings = {"BUNDLE": "/bundle", "HOST": "0.0.0.0", "LANES": lanes, "QUEUE_LIMIT": AT_ONCE}
         container = engine.containers.run(
             app["image"],
             detach=True,
@@ -171,7 +171,7 @@ def service(engine, app, short_bundle):
 
 
 def test_every_answer_of_a_container_is_equal_stage_by_stage(service, short_bundle):
-    """To what was recorded outside of it, with many requests at once; test_equal_everywhere has other workers."""
-    url = service(workers=2)
+    """To what was recorded outside of it, with many requests at once; test_equal_everywhere has other lanes."""
+    url = service(lanes=2)
     assert differing_stages(short_bundle, CLIP, url, 1) == [()]
     assert differing_stages(short_bundle, CSV, url, AT_ONCE) == [()] * AT_ONCE

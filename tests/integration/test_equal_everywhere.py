@@ -35,9 +35,10 @@ def test_every_stage_is_equal_on_another_processor(short_bundle, cpu, figures):
     assert found == [(CLIP, "9", "9"), (CSV, "5", "5")]
 
 
-def test_every_answer_is_equal_whatever_the_workers_and_the_requests_at_once(short_bundle, tmp_path):
-    """Twice as many workers as the machine has cores here; test_app has two in a container."""
-    settings = {"workers": 4, "queue_limit": AT_ONCE, "bundle": short_bundle.folder}
+@pytest.mark.parametrize("lanes", [1, 8])
+def test_every_answer_is_equal_whatever_the_lanes_and_the_requests_at_once(lanes, short_bundle, tmp_path):
+    """Every other test has as many lanes as the machine has cores; test_app has two in a container."""
+    settings = {"lanes": lanes, "requests_at_once": 8, "queue_limit": AT_ONCE, "bundle": short_bundle.folder}
     with Server(tmp_path, **settings) as server:
         server.wait_alive()
         assert differing_stages(short_bundle, CLIP, server.url, 1) == [()]

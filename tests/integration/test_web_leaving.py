@@ -38,7 +38,8 @@ def ended(server: Server) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with Server(tmp_path_factory.mktemp("leaving"), queue_limit=2, inference_timeout_s=1.5) as server:
+    settings = {"lanes": 1, "requests_at_once": 1, "queue_limit": 2, "inference_timeout_s": 1.5}
+    with Server(tmp_path_factory.mktemp("leaving"), **settings) as server:
         server.wait_ready()
         yield server
 
@@ -95,7 +96,7 @@ def test_sixteen_clients_that_leave_black_videos_cost_others_nothing(server, bla
 
 @pytest.mark.slow
 def test_the_end_of_the_time_to_finish_is_told_and_nobody_hangs(tmp_path, demo_clip):
-    with Server(tmp_path, graceful_timeout_s=3, queue_limit=4) as server:
+    with Server(tmp_path, graceful_timeout_s=3, requests_at_once=1, queue_limit=4) as server:
         server.wait_ready()
         slow = [begun(server, demo_clip.read_bytes()) for _ in range(3)]
         time.sleep(0.5)
@@ -118,7 +119,7 @@ def test_connections_that_wait_at_the_port_are_answered_when_it_stops(tmp_path, 
     with Server(tmp_path, graceful_timeout_s=20) as server:
         server.wait_ready()
         server.process.send_signal(signal.SIGSTOP)
-        (worker,) = server.workers()
+        worker = server.worker()
         os.kill(worker, signal.SIGSTOP)
         waiting = []
         for _ in range(12):
@@ -145,21 +146,3 @@ def test_a_client_that_does_not_close_its_end_holds_nobody_up(server):
         began = time.monotonic()
         assert server.get("/healthz").status_code == 200
         assert time.monotonic() - began < 1
-
-
-@pytest.mark.slow
-def test_a_worker_that_was_killed_is_missed_by_nobody(tmp_path):
-    """The other one takes all connections until the new one has loaded its models."""
-    with Server(tmp_path, workers=2) as server:
-        server.wait_for(lambda: len(server.log_lines("ready")) == 2)
-        os.kill(server.workers()[0], signal.SIGKILL)
-        server.wait_for(lambda: len(server.workers()) == 2)
-        seen = set()
-
-        def new_one_is_ready() -> bool:
-            seen.add(server.get("/readyz").status_code)
-            return len(server.log_lines("ready")) == 3
-
-        server.wait_for(new_one_is_ready)
-        assert seen == {200}
-        assert server.predict("a.csv", CSV).status_code == 200

@@ -52,6 +52,11 @@ def test_without_a_pin_it_does_not_start(tmp_path, pin):
     assert "Traceback" not in log and "Booting worker" not in log
 
 
+def test_a_setting_of_earlier_versions_is_refused_with_the_one_in_its_place(tmp_path):
+    log = refusal(tmp_path, workers=2)
+    assert "POSEPARITY_WORKERS is set but is no setting any more" in log and "POSEPARITY_LANES" in log
+
+
 def test_with_a_wrong_setting_it_does_not_start(tmp_path):
     log = refusal(tmp_path, queue_limit=-1)
     assert "POSEPARITY_QUEUE_LIMIT='-1'" in log
@@ -85,8 +90,8 @@ def test_a_missing_bundle_is_named(tmp_path):
 
 @pytest.fixture(scope="module")
 def small_server(tmp_path_factory):
-    """One worker that lets nobody wait."""
-    with Server(tmp_path_factory.mktemp("small"), queue_limit=0) as server:
+    """One request at a time, and nobody waits."""
+    with Server(tmp_path_factory.mktemp("small"), requests_at_once=1, queue_limit=0) as server:
         yield server
 
 
@@ -119,7 +124,7 @@ def test_beyond_the_queue_a_body_is_refused_unread(small_server, demo_clip):
     begun = f"POST /v1/predictions HTTP/1.1\r\nHost: a\r\n{HEADS['/v1/predictions']}\r\nContent-Length: 9\r\n\r\n"
     with socket.create_connection(("127.0.0.1", small_server.port)) as holder:
         holder.sendall(begun.encode())
-        small_server.wait_for(lambda: small_server.predict("a.csv", CSV).status_code == 429)
+        small_server.wait_for(lambda: small_server.get("/readyz").status_code == 503)  # it has the place
         assert [answer_to_the_head(small_server, path) for path in HEADS] == [(429, "queue-full")] * 2
         error_of(small_server.predict("clip.mp4", bytes(64 * 2**20)), 429, "queue-full")
         assert small_server.uploads_held() == []
@@ -131,14 +136,14 @@ def test_beyond_the_queue_a_body_is_refused_unread(small_server, demo_clip):
 def test_a_killed_worker_leaves_nothing_and_is_replaced(small_server, demo_clip):
     small_server.wait_ready()
     before = small_server.left_behind()
-    (worker,) = small_server.workers()
+    worker = small_server.worker()
     with ThreadPoolExecutor(1) as client:
         interrupted = client.submit(small_server.predict, "clip.mp4", demo_clip.read_bytes())
         small_server.wait_for_upload()
         os.kill(worker, signal.SIGKILL)
         assert isinstance(interrupted.exception(), requests.ConnectionError), "nobody was left to answer"
     small_server.wait_ready()
-    assert worker not in small_server.workers()
+    assert worker != small_server.worker()
     assert small_server.left_behind() == before
 
 

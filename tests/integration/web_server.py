@@ -43,7 +43,7 @@ class Server:
         self.temporary.mkdir()
         self._log = folder / "log"
         self._config = config
-        chosen = {"workers": 1, "port": self.port, **settings}
+        chosen = {"port": self.port, **settings}
         environment = {**os.environ, **numerics.read_pins(), "TMPDIR": str(self.temporary)}
         environment |= {f"POSEPARITY_{name.upper()}": str(value) for name, value in chosen.items()}
         self._environment = {name: value for name, value in environment.items() if name not in unset}
@@ -104,10 +104,14 @@ class Server:
         lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
 
-    def workers(self) -> list[int]:
-        """Process ids of Gunicorn's workers."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+    def worker(self) -> int:
+        """Process id of Gunicorn's one worker."""
+        (worker,) = _children(self.process.pid)
+        return worker
+
+    def compute(self) -> int | None:
+        """Process id of the process that computes; None while there is none."""
+        return next((pid for pid in _children(self.worker()) if b"poseparity.serving" in _command(pid)), None)
 
     def left_behind(self) -> list[str]:
         """Everything in the temporary directory that has a name, or that a worker holds open without one."""
@@ -115,7 +119,7 @@ class Server:
 
     def uploads_held(self) -> list[str]:
         """Files of the temporary directory that a worker holds open: the uploads that it is busy with."""
-        return [link for pid in self.workers() for link in _open_files(pid) if link.startswith(str(self.temporary))]
+        return [link for link in _open_files(self.worker()) if link.startswith(str(self.temporary))]
 
     def wait_for_upload(self) -> None:
         """Until a worker holds an upload."""
@@ -134,6 +138,24 @@ class Server:
             assert self.process.poll() is None, f"Gunicorn exited with {self.process.returncode}:\n{self.log()}"
             assert time.monotonic() < deadline, f"nothing changed in {START_SECONDS} s:\n{self.log()}"
             time.sleep(0.1)
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads: whichever started them."""
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            found += [int(child) for child in (thread / "children").read_text().split()]
+        except FileNotFoundError:  # ended meanwhile
+            continue
+    return found
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _open_files(pid: int) -> list[str]:

@@ -1,1 +1,1 @@
-"""Where the models compute: lanes of one process that holds them once."""
+"""What computes a model's items."""

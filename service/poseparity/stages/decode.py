@@ -84,7 +84,7 @@ def frames(video: Video, wanted: frozenset[int] | None = None) -> Iterator[tuple
     """
     with opened(video.path) as capture:
         for index in range(video.frame_count):
-            stop.check()
+            stop.check(frame=index)
             if not capture.grab():
                 raise unreadable(f"frame {index} of {video.frame_count} could not be decoded")
             if wanted is not None and index not in wanted:

@@ -1,4 +1,4 @@
-"""The HTTP service: thin routes around one inference slot a process. `create_app` is all that others need."""
+"""The HTTP service: thin routes around the process that computes. `create_app` is all that others need."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ __all__ = ["create_app"]
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Build the service; see `poseparity.web.app.create_app`."""
-    # Imported late: Gunicorn's master reads `poseparity.web.logs` for its own log, and must not load NumPy before it
-    # forks the workers.
+    # Imported late: Gunicorn's master reads a module of this package, and must not load NumPy before it forks.
     from .app import create_app as build
 
     return build(settings)

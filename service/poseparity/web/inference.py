@@ -1,40 +1,34 @@
-"""The process's one inference slot: models loaded in the background, one inference at a time, a bounded queue."""
+"""What this service can take, and who waits for it: places for requests, turns at the process that computes."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from contextvars import copy_context
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 from flask import Flask, current_app
 
-from ..errors import CapacityError, ClientLeft, NotReadyError, PoseParityError
-from ..numerics import enforce
+from ..errors import CapacityError, ClientLeft, NotReadyError
+from ..inputs import Input
+from ..serving.supervisor import Supervisor
+from ..serving.turns import Turns
+from ..serving.work import Answer, Loaded, Predict
 from ..settings import Settings
 from ..stop import Stop
 from .clients import Client
-from .doors import DOORS
-from .logs import log
-from .waiting import Kind, Waiting
-
-if TYPE_CHECKING:
-    from ..pipeline import Pipeline, PipelineResult
+from .waiting import Waiting
 
 EXTENSION = "inference"
-_LOADING_RETRY_S = 5
-_LOOK_S = 0.25  # how often it is looked whether a client has left
+_STOPPING_RETRY_S = 5
 
 
 class Inference:
-    """One thread that loads the models and then runs every inference of this process, first come, first served.
+    """Every request that is to be computed, from its place, taken before its body is received, to its answer.
 
-    One thread, and not a lock that many threads share: requests keep their order, and the models are only ever used by
-    the thread that loaded them. Requests that arrive while the models load wait in the same queue. Whoever leaves is
-    taken out of the queue, or has the inference ended between two frames.
+    The models are in another process, see serving/supervisor.py. Requests that arrive while they load wait. Whoever
+    leaves is taken out of the queue, or has the inference ended between two frames.
 
     Args:
         settings: the bundle and the limits.
@@ -42,166 +36,116 @@ class Inference:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
-        self._loaded: Future[Pipeline] | None = None
+        self._supervisor = Supervisor()
+        self._turns = Turns(settings.requests_at_once)
+        self._most = settings.requests_at_once + settings.queue_limit
         self._places = threading.Lock()
         self._taken = 0
         self._waiting = Waiting(longest=settings.inference_timeout_s)
-        self.pins: list[dict] = []
 
     def init_app(self, app: Flask) -> None:
         app.extensions[EXTENSION] = self
 
     def start(self) -> None:
         """Begin to load the models. Call it once, in the process that is to serve: after Gunicorn's fork."""
-        if self._loaded is None:
-            self._loaded = self._thread.submit(self._load)
-            self._loaded.add_done_callback(_log_outcome)
-            self._loaded.add_done_callback(lambda _: self._tell_the_others())
+        self._supervisor.start()
 
-    def require_ready(self) -> Pipeline:
-        """The loaded and warmed pipeline, for what it says of itself; inferences go through `run`.
+    def require_ready(self) -> Loaded:
+        """What the process that computes told when it was ready.
 
         Raises:
             NotReadyError: the models are not loaded yet, or could not be loaded; the message says why.
         """
-        if self._loaded is None or not self._loaded.done():
-            raise NotReadyError(
-                "the models are being loaded",
-                fix=f"ask again in {_LOADING_RETRY_S} seconds",
-                details={"retry_after_s": _LOADING_RETRY_S},
-            )
-        return self._pipeline()
+        return self._supervisor.require_loaded()
 
     def require_place(self) -> None:
-        """Nothing, where this worker or another one could take a request now.
+        """Nothing, where a request could be taken now.
 
         Raises:
-            NotReadyError: all places of all workers are taken.
+            NotReadyError: all places are taken.
         """
-        if self._all_taken() and not DOORS.another_is_open():
+        if self._taken >= self._most:
             full = self._full()
             raise NotReadyError(str(full), code="busy", fix=full.fix, details=full.details)
 
-    @property
-    def leaves_it_to_others(self) -> bool:
-        """Whether a new connection should go to another worker: this one can take no request, and that one can."""
-        return not self._can_take() and DOORS.another_is_open()
+    def environment(self) -> dict:
+        """That of the process that computes.
+
+        Raises:
+            NotReadyError: the models are not loaded.
+        """
+        return self._supervisor.environment()
 
     @contextmanager
     def place(self) -> Iterator[None]:
-        """A place in the slot or in its queue, to be taken before the request's body is received.
+        """A place for a request, to be taken before its body is received.
 
         Raises:
             NotReadyError: the models could not be loaded.
             CapacityError: all places are taken.
         """
-        if self._loaded is not None and self._loaded.done():
-            self._pipeline()
-        self._take_place()
+        self._supervisor.refuse_hopeless()
+        with self._places:
+            if self._taken >= self._most:
+                raise self._full()
+            self._taken += 1
         try:
             yield
         finally:
             with self._places:
                 self._taken -= 1
-            self._tell_the_others()
 
-    def run(self, work: Callable[[Pipeline], PipelineResult], kind: Kind) -> PipelineResult:
-        """Wait for the slot, then do `work` in it. Only for whoever has a `place`: that is what bounds the queue.
+    def run(self, given: Input, video: BinaryIO | None = None, *, trace: bool = False) -> Answer:
+        """Wait for a turn, then have the input computed. Only for whoever has a `place`: that is what bounds the queue.
 
         Args:
-            kind: of the input: what is like it tells how long it will take.
+            video: the file, for a video.
+            trace: whether the answer is to have one.
 
         Raises:
-            NotReadyError: the models could not be loaded, nobody has begun to load them, or the service stops.
-            ClientLeft: the client did; what is queued for it is never begun.
+            NotReadyError: the models could not be loaded, or the service stops.
+            ClientLeft: the client did; what waits for its turn is never begun.
             TookTooLong: see the setting inference_timeout_s.
-            PoseParityError: whatever `work` raises.
+            ComputeDied: the process that computes died twice with this input.
+            PoseParityError: whatever the pipeline raises.
         """
-        if self._loaded is None:
-            self.require_ready()
-        stop, client = Stop(self._settings.inference_timeout_s), Client.current()
-        with self._waiting.joined(kind, stop):
-            # The request's context goes along, so that what is logged in the slot carries the request's id.
-            future = self._thread.submit(copy_context().run, self._infer, work, stop)
-            while not wait([future], timeout=_LOOK_S).done:
-                if client.has_left:
-                    stop.because(_client_left())
-                if stop.reason is not None and future.cancel():
-                    raise stop.reason
-            return future.result()
+        stop, client = Stop(), Client.current()
+
+        def look() -> None:
+            if client.has_left:
+                stop.because(_client_left())
+            if stop.reason is not None:
+                raise stop.reason
+
+        work = Predict(given, self._settings.inference_timeout_s, trace)
+        with self._waiting.joined(given.kind, stop), self._turns.turn(given.kind, look), self._waiting.begun(stop):
+            return self._supervisor.predict(work, video, look)
 
     def end(self) -> None:
         """End everything that waits or is computed: the service stops now."""
         for stop in self._waiting.stops():
             stop.because(_stopping())
 
-    def _infer(self, work: Callable[[Pipeline], PipelineResult], stop: Stop) -> PipelineResult:
-        pipeline = self._pipeline()
-        if stop.reason is not None:
-            raise stop.reason
-        with self._waiting.begun(stop), stop.watched():
-            return work(pipeline)
-
-    def _load(self) -> Pipeline:
-        # Imported here, in the worker: torch must not be loaded before the fork, and takes seconds to import.
-        from ..startup import load_pipeline
-
-        pipeline = load_pipeline(self._settings)
-        self.pins = enforce()
-        pipeline.warm_up()
-        return pipeline
-
-    def _pipeline(self) -> Pipeline:
-        error = self._loaded.exception()
-        if error is None:
-            return self._loaded.result()
-        if isinstance(error, PoseParityError):
-            raise NotReadyError(
-                f"the service refuses to work: {error}", fix=error.fix, details={"cause": error.to_dict()}
-            )
-        raise NotReadyError(
-            f"the models could not be loaded: {type(error).__name__}: {error}", fix="see the service's log"
-        )
-
-    def _take_place(self) -> None:
-        with self._places:
-            if self._all_taken():
-                raise self._full()
-            self._taken += 1
-        self._tell_the_others()
-
-    def _all_taken(self) -> bool:
-        return self._taken >= 1 + self._settings.queue_limit
-
-    def _can_take(self) -> bool:
-        loaded = self._loaded is not None and self._loaded.done() and self._loaded.exception() is None
-        return loaded and not self._all_taken()
-
-    def _tell_the_others(self) -> None:
-        with self._places:
-            DOORS.set_open(self._can_take())
-
     def _full(self) -> CapacityError:
         seconds = self._waiting.seconds_left(places=self._taken)
         return CapacityError(
             f"requests that are being received, wait or are being answered hold all places: {self._taken}",
-            fix=f"send it again after {seconds} seconds, or let the service have more workers",
+            fix=f"send it again after {seconds} seconds, or let the service have more lanes",
             details={"retry_after_s": seconds, "queue_limit": self._settings.queue_limit},
         )
 
 
-def slot() -> Inference:
-    """The inference slot of the current application."""
+def inference() -> Inference:
+    """That of the current application."""
     return current_app.extensions[EXTENSION]
 
 
-def holds_place(view):
+def holds_place(view: Callable) -> Callable:
     """A decorator: call the view in a place, or answer 429 or 503 before the request's body is received."""
 
     @wraps(view)
     def placed(*args, **kwargs):
-        with slot().place():
+        with inference().place():
             return view(*args, **kwargs)
 
     return placed
@@ -218,16 +162,6 @@ def _stopping() -> NotReadyError:
     return NotReadyError(
         "the service stops before this request could be answered",
         code="stopping",
-        fix=f"send it again in {_LOADING_RETRY_S} seconds",
-        details={"retry_after_s": _LOADING_RETRY_S},
+        fix=f"send it again in {_STOPPING_RETRY_S} seconds",
+        details={"retry_after_s": _STOPPING_RETRY_S},
     )
-
-
-def _log_outcome(loaded: Future) -> None:
-    error = loaded.exception()
-    if error is None:
-        log.info("ready", bundle=loaded.result().bundle.identity())
-    elif isinstance(error, PoseParityError):
-        log.critical("refuses to work", **error.to_dict())
-    else:
-        log.critical("loading failed", exc_info=error)

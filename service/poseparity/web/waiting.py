@@ -1,4 +1,4 @@
-"""Who waits for the slot or has it, and how long that will take: what a refused client is told."""
+"""Who waits for his turn or has it, and how long that will take: what a refused client is told."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Work:
 
 
 class Waiting:
-    """The inferences that wait, the one that runs, and what the last ones took.
+    """The inferences that wait, those that run, and what the last ones took.
 
     Args:
         longest: seconds after which any inference is ended.
@@ -51,7 +51,7 @@ class Waiting:
 
     @contextmanager
     def begun(self, stop: Stop) -> Iterator[None]:
-        """One that joined has the slot in the block; its time is remembered, unless nobody waits for it any more."""
+        """One that joined has its turn in the block; its time is remembered, unless nobody waits for it any more."""
         work = self._work[stop]
         work.began = time.monotonic()
         try:
@@ -76,7 +76,9 @@ class Waiting:
         with self._lock:
             joined = sum(map(self._left, self._work.values()))
             receiving = max(0, places - len(self._work)) * self._expected(None)
-        return max(1, math.ceil(joined + receiving))
+            # Those that run share the lanes, so that each was measured to take as many times longer.
+            running = sum(work.began is not None for work in self._work.values())
+        return max(1, math.ceil((joined + receiving) / max(1, running)))
 
     def _left(self, work: _Work) -> float:
         expected = self._expected(work.kind)

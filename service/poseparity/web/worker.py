@@ -1,4 +1,4 @@
-"""Gunicorn's threaded worker, with this service's errors, and with an eye on the other workers of its port."""
+"""Gunicorn's threaded worker, with this service's errors, and with an answer to everybody when it stops."""
 
 from __future__ import annotations
 
@@ -39,24 +39,17 @@ def _take_leave(connection: socket.socket) -> None:
 
 
 class Worker(ThreadWorker):
-    """Leaves a new connection to a worker that can take requests, where it cannot itself; answers all when it stops."""
+    """Answers all who have connected, or wait at its port, when it stops."""
 
     def set_accept_enabled(self, enabled: bool) -> None:
         if self.alive:
-            # Asked again at least once a second, and after each request.
-            super().set_accept_enabled(enabled and not self._inference.leaves_it_to_others)
+            super().set_accept_enabled(enabled)
             return
         self._take_who_waits_at_the_port()
         super().set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()  # who comes now is refused at once, and does not wait for a worker that has gone
         self._end_in_time()
-
-    def accept(self, listener) -> None:
-        if self.alive and self._inference.leaves_it_to_others:
-            self.set_accept_enabled(False)
-        else:
-            super().accept(listener)
 
     def handle(self, conn):
         """Answer a request; of a connection that ends with it, wait here, and not in the main thread, for its end.
@@ -73,10 +66,6 @@ class Worker(ThreadWorker):
         """Answer what cannot be read in the one shape of every error, and not in HTML."""
         unreadable.answer(client, addr, exc)
 
-    @property
-    def _inference(self):
-        return self.wsgi.extensions["inference"]
-
     def _take_who_waits_at_the_port(self) -> None:
         """Accept the connections that the kernel holds: it would reset them when the port is closed."""
         for listener in self.sockets:
@@ -89,6 +78,6 @@ class Worker(ThreadWorker):
     def _end_in_time(self) -> None:
         """End what is still computed so early that its client can be told before Gunicorn ends the process."""
         seconds = max(self.cfg.graceful_timeout - _MARGIN_S, self.cfg.graceful_timeout / 2)
-        timer = threading.Timer(seconds, self._inference.end)
+        timer = threading.Timer(seconds, self.wsgi.extensions["inference"].end)
         timer.daemon = True
         timer.start()

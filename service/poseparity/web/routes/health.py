@@ -6,9 +6,8 @@ from flask import current_app
 from flask_openapi3 import APIBlueprint, Tag
 
 from ... import __version__
-from ...environment import snapshots
 from ...errors import NotOffered
-from ..inference import slot
+from ..inference import inference
 from ..schemas import ANY_ERROR, Alive, EnvironmentReply, ErrorReply, Ready
 from ..uploads import settings
 
@@ -17,7 +16,7 @@ blueprint = APIBlueprint("health", __name__, abp_tags=[Tag(name="health")], abp_
 
 @blueprint.get("/healthz", responses={200: Alive})
 def healthz():
-    """The process is alive: it answers while it loads its models and while it computes."""
+    """The service is alive: it answers while models are loaded and while others are answered."""
     return {"status": "alive"}
 
 
@@ -25,16 +24,16 @@ def healthz():
 def readyz():
     """The models are loaded and have answered the bundle's demo clip, and a request can be taken; 503 says why not.
 
-    It cannot be taken ("busy") while requests hold all places of all workers, as a prediction would be answered 429.
+    It cannot be taken ("busy") while requests hold all places, as a prediction would be answered 429.
     """
-    bundle = slot().require_ready().bundle
-    slot().require_place()
-    return {"status": "ready", "bundle": bundle.identity()}
+    loaded = inference().require_ready()
+    inference().require_place()
+    return {"status": "ready", "bundle": loaded.bundle}
 
 
 @blueprint.get("/v1/environment", responses={200: EnvironmentReply, 403: ErrorReply})
 def environment():
-    """This environment, as `verify_env.py compare` reads it, and the pins that this process proved.
+    """The environment that computes, as `verify_env.py compare` reads it, and the pins that its process proved.
 
     The first call takes some seconds, during which the other routes go on answering. A service that listens for others
     than its own machine answers 403, unless its setting environment_route is true: packages and host name are told.
@@ -44,7 +43,8 @@ def environment():
             "this service does not tell its environment over the network",
             fix="ask where it listens on 127.0.0.1, or set POSEPARITY_ENVIRONMENT_ROUTE to true",
         )
-    return snapshots.of(settings().bundle) | {"service": {"version": __version__, "pins": slot().pins}}
+    pins = inference().require_ready().pins
+    return inference().environment() | {"service": {"version": __version__, "pins": pins}}
 
 
 @blueprint.get("/openapi.json", doc_ui=False)

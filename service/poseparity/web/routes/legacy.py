@@ -13,7 +13,7 @@ from ...errors import InputError, NotReadyError
 from ...inputs import Input
 from ...records import Box, Notice, Prediction, Size
 from ..errors import SHOWN
-from ..inference import holds_place, slot
+from ..inference import holds_place, inference
 from ..schemas import ANY_ERROR, ErrorReply, LegacyHealth, LegacyReply, LegacyRequest
 from ..uploads import accepts, json_body, limit_body_to_csv, receives
 
@@ -40,15 +40,15 @@ def recognise_csv(body: LegacyRequest):
         crop=Box(*body.crop_bbox) if body.crop_bbox else None,
         assume_crop=True,  # the field was always optional, whatever the bundle
     )
-    result = slot().run(lambda pipeline: pipeline.run(given), given.kind)
-    return legacy_reply(result.prediction, (*_of_unknown_keys(body), *result.kept.notices))
+    answer = inference().run(given)
+    return legacy_reply(answer.prediction, (*_of_unknown_keys(body), *answer.notices))
 
 
 @blueprint.get("/health", responses={200: LegacyHealth})
 def health():
     """The process is alive; `ready` says whether it can answer yet. /readyz says why not."""
     try:
-        slot().require_ready()
+        inference().require_ready()
     except NotReadyError:
         return {"status": "ok", "ready": False}
     return {"status": "ok", "ready": True}

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING
 
 from flask import request
 from flask_openapi3 import APIBlueprint, Tag, validate_request
 from werkzeug.datastructures import FileStorage
 
-from ...environment import snapshots
 from ...inputs import Input, kind_of, parse_box, parse_size
-from ...observe import unobserved
 from .. import request_ids
 from ..errors import invalid_request
-from ..inference import holds_place, slot
+from ..inference import holds_place, inference
 from ..schemas import ANY_ERROR, ErrorReply, PredictionForm, PredictionQuery, PredictionReply
-from ..uploads import accepts, form_body, path_of, read_csv, receives, settings
-
-if TYPE_CHECKING:
-    from ...pipeline import PipelineResult
-    from ...trace.tracer import Tracer
+from ..uploads import accepts, form_body, path_of, read_csv, receives
 
 blueprint = APIBlueprint(
     "predictions", __name__, url_prefix="/v1", abp_tags=[Tag(name="predictions")], abp_responses=ANY_ERROR
@@ -37,30 +30,18 @@ _REFUSALS = dict.fromkeys((400, 408, 413, 415, 422, 429, 503, 507), ErrorReply)
 def predict(form: PredictionForm, query: PredictionQuery):
     """Recognise the action in a video or in a skeleton CSV.
 
-    A video is decoded, its person detected and its skeleton estimated; a skeleton CSV skips those stages. One request
-    is answered at a time by each worker; a few wait, and beyond those the answer is 429 with Retry-After.
+    A video is decoded, its person detected and its skeleton estimated; a skeleton CSV skips those stages. Some requests
+    are computed at once, their frames and clips in turn; some wait, and those beyond get 429 with Retry-After.
     """
     given = _input(path_of(_only_upload(form)), form)
-    tracer = _tracer() if form.trace or query.trace else None
-    result = slot().run(lambda pipeline: pipeline.run(given, observe=tracer or unobserved), given.kind)
-    reply = {"request_id": request_ids.current(), **result.to_dict()}
+    video = form.file.stream if given.kind == "video" else None
+    answer = inference().run(given, video, trace=form.trace or query.trace)
+    reply = {"request_id": request_ids.current(), **answer.reply}
     if form.csv:
-        reply["skeleton_csv"] = result.csv.decode()
-    if tracer:
-        reply["trace"] = _trace(tracer, result, given)
+        reply["skeleton_csv"] = answer.csv.decode()
+    if answer.trace:
+        reply["trace"] = answer.trace
     return reply
-
-
-def _tracer() -> Tracer:
-    from ...trace.tracer import Tracer  # imports torch, which is left to the thread that loads the models
-
-    return Tracer()
-
-
-def _trace(tracer: Tracer, result: PipelineResult, given: Input) -> dict:
-    """The trace, JSON-ready. The environment is described by the first request that wants it, which takes seconds."""
-    environment = snapshots.of(settings().bundle)
-    return tracer.finish(slot().require_ready(), result, given, environment).model_dump(mode="json")
 
 
 def _input(path: Path, form: PredictionForm) -> Input:
