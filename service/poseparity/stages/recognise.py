@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +15,7 @@ from ..errors import BundleError
 from ..libraries.mmaction2 import registries
 from ..records import NormalisedClips, Prediction
 from .base import RECOGNISE, Stage
-
-_WEIGHT = 4  # of its clips beside frames: a CSV beside two videos then has two thirds of the lanes' time
+from .stgcn import Inference
 
 
 class Recognise(Stage):
@@ -32,23 +29,17 @@ class Recognise(Stage):
     name = row.name
 
     def __init__(self, bundle: Bundle, lanes: InPlace) -> None:
-        self._lanes = lanes
         self._labels = bundle.labels.names
         path = bundle.folder / bundle.weights[RECOGNISE.weights].file
         self.model = load_model(bundle.recognise.model, bundle.load_weights(RECOGNISE.weights), path).eval()
+        self._inference = Inference(self.model, lanes)
 
     def __call__(self, clips: NormalisedClips) -> Prediction:
-        # Finishing what is nearly done comes before beginning more: a CSV's few clips do not wait for a video's frames.
-        (prediction,) = self._lanes.map(self._predict, [clips], weight=_WEIGHT)
+        logits, scores = self._inference(clips.inputs, clips.sample)
+        prediction = Prediction(labels=self._labels, scores=scores, logits=logits)
         _check_finite("logits", prediction.logits)
         _check_finite("scores", prediction.scores)
         return prediction
-
-    def _predict(self, clips: NormalisedClips) -> Prediction:
-        batch = {"inputs": [torch.from_numpy(clips.inputs)], "data_samples": [clips.sample]}
-        with torch.no_grad(), _outputs_of(self.model.cls_head) as logits:
-            (result,) = self.model.test_step(batch)
-        return Prediction(labels=self._labels, scores=result.pred_score.numpy(), logits=logits[0].numpy())
 
     @staticmethod
     def values(prediction: Prediction) -> dict[str, np.ndarray]:
@@ -67,17 +58,6 @@ def _check_finite(name: str, values: np.ndarray) -> None:
             code="not-finite",
             fix="look at this input's joints; `poseparity bundle verify --replay` tells whether weights are at fault",
         )
-
-
-@contextmanager
-def _outputs_of(module: torch.nn.Module) -> Iterator[list[torch.Tensor]]:
-    """What a module returns within the block: a copy, so that whoever goes on with it cannot change what was seen."""
-    outputs: list[torch.Tensor] = []
-    hook = module.register_forward_hook(lambda _module, _inputs, output: outputs.append(output.clone()))
-    try:
-        yield outputs
-    finally:
-        hook.remove()
 
 
 def load_model(table: dict, state: dict[str, torch.Tensor], path: Path) -> torch.nn.Module:
