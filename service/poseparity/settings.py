@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     graceful_timeout_s: int = Field(60, ge=1, description="Seconds that requests get to finish when the service stops.")
     max_upload_bytes: int = Field(200 * 2**20, ge=1, description="Largest request body, in bytes.")
     max_held_bytes: int | None = Field(
-        None, ge=1, description="Most bytes of uploads that are held at once; twice max_upload_bytes when unset."
+        None, ge=1, description="Most bytes of uploads that are held at once; four times max_upload_bytes when unset."
     )
     stall_timeout_s: int = Field(30, ge=1, description="Seconds without a byte after which an upload is given up.")
     min_upload_rate: int = Field(

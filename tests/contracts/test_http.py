@@ -163,10 +163,10 @@ def test_uploads_that_are_held_leave_no_room_for_more(app):
     client = app.test_client()
     for _ in range(5):
         error_of(client.post("/v1/predictions", data=upload(b"n" * 90_000)), 400, "unreadable-video")
-    with app.extensions["uploads"].room(150_000):
+    with app.extensions["uploads"].room(350_000):
         response = client.post("/v1/predictions", data=upload(bytes(90_000)))
         error = error_of(response, 429, "uploads-full")
-        assert error["details"] == {"retry_after_s": 5, "max_bytes": 200_000, "held_bytes": 150_000}
+        assert error["details"] == {"retry_after_s": 5, "max_bytes": 400_000, "held_bytes": 350_000}
         assert int(response.headers["Retry-After"]) == 5
         error_of(client.post("/v1/predictions", data=upload(b"notes")), 400, "unreadable-video")
         kind = "multipart/form-data; boundary=B"
@@ -174,7 +174,7 @@ def test_uploads_that_are_held_leave_no_room_for_more(app):
         error_of(client.post("/v1/predictions", environ_overrides=chunked), 429, "uploads-full")
     with app.extensions["uploads"].room(100_000) as really:
         really(10)
-        with app.extensions["uploads"].room(199_990):
+        with app.extensions["uploads"].room(399_990):
             pass
 
 

@@ -27,6 +27,8 @@ _JSON_BESIDE_CSV_BYTES = 64 * 1024
 _FIELD_CHARACTERS = 200
 _RETRY_S = 5  # what an upload takes is the client's matter, and not known here
 EXTENSION = "uploads"
+# Largest uploads that are held at once: as many as are computed at once, in a folder of 2 GB in the container.
+_UPLOADS_HELD = 4
 
 
 def init_app(app: Flask) -> None:
@@ -43,7 +45,8 @@ class Held:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._limit = max(settings.max_held_bytes or 2 * settings.max_upload_bytes, settings.max_upload_bytes)
+        largest = settings.max_upload_bytes
+        self._limit = max(settings.max_held_bytes or _UPLOADS_HELD * largest, largest)
         self._lock = threading.Lock()
         self._bytes = 0
 
