@@ -168,7 +168,7 @@ def _small_pose_part(path: Path, licence: str) -> Part:
         write_weights(file, pose.state)
         return {base.POSE.weights: weights_entry(file, source=path.name, licence=licence)}
 
-    table = {**POSE, "network": {"convolution": FAST, **pose.network}}
+    table = {**POSE, "network": {"kind": "small", "convolution": FAST, **pose.network}}
     return Part({base.POSE.table: table}, write, (f"pose: {path.name}, a small network",))
 
 
