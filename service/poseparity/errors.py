@@ -17,7 +17,7 @@ PoseParityError
 ├── ComputeDied           500  the process that computes died twice with this request in hand
 ├── BundleError           500  the model bundle is damaged or inconsistent
 │   └── ImportRefused     500  what another program wrote cannot become a bundle
-├── EngineError           500  another program that estimates poses fails, or is not the one expected
+├── EngineError           500  what estimates poses fails, is not here, or is not the one expected
 ├── FetchError            500  a file of a named bundle cannot be fetched, or is not the one expected
 ├── PinError              500  a numerical pin did not take effect
 ├── ProcessorError        500  the processor lacks instructions that the pins choose

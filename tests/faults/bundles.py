@@ -6,6 +6,8 @@ import json
 import shutil
 import tomllib
 from collections.abc import Callable
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import torch
@@ -28,12 +30,12 @@ def copied(bundle: Path, folder: Path, change: Change | None) -> Path:
 
 
 def setting(key: str, value: object) -> Change:
-    """Set SECTION.KEY of bundle.toml."""
-    section, _, name = key.partition(".")
+    """Set SECTION.KEY of bundle.toml; KEY may have dots, too."""
+    *tables, name = key.split(".")
 
     def change(folder: Path) -> None:
         content = _read(folder)
-        content[section][name] = value
+        reduce(getitem, tables, content)[name] = value
         _write(folder, content)
 
     return change
@@ -136,6 +138,8 @@ FAULTS = (
                 change=setting("pose.peak_threshold", 0.2)),
     BundleFault("OpenPose's share of agreeing samples 0.5 for 0.95", "pose", "pose-thresholds",
                 ("0.95 in A", "0.5 in B"), change=setting("pose.paf_share", 0.5)),
+    BundleFault("OpenPose's network computed by oneDNN, not by NNPACK", "pose", "pose-convolution",
+                ("fast in A", "direct in B"), change=setting("pose.network.convolution", "direct")),
     BundleFault("the largest person followed, with one person in the clip", None, "pose-follow",
                 ("score in A", "largest in B"), change=setting("pose.follow", "largest")),
     BundleFault("interpolation off", "interpolate", "interpolation-off", ("B does not interpolate",),

@@ -72,6 +72,47 @@ def test_every_operation_answers_as_on_this_processor(qemu, here, cpu, figures):
     assert wrong <= OUTSIDE
 
 
+# More input channels than a block of NNPACK's sums holds, and enough outputs for the tiles that pictures get.
+CONVOLUTIONS = """
+import hashlib, sys, torch
+from poseparity.engines.openpose import convolution
+torch.backends.nnpack.is_available()
+info = convolution.hardware_info()
+if len(sys.argv) > 1:
+    info.caches[0].size = info.blocking[0] = int(sys.argv[1])
+for kernel in (3, 7):
+    conv = torch.nn.Conv2d(80, 4, kernel, padding=kernel // 2)
+    for parameter in conv.parameters():
+        torch.arange(parameter.numel(), out=parameter.data.view(-1)).mul_(0.7071).frac_().sub_(0.5)
+    network = torch.nn.Sequential(conv).requires_grad_(False)
+    convolution.use_nnpack(network)
+    picture = torch.arange(80 * 144.0).mul_(0.6180).frac_().view(1, 80, 12, 12)
+    print(hashlib.sha256(network(picture).numpy().tobytes()).hexdigest())
+"""
+
+
+def convolved(*emulator: str, l1: int | None = None) -> list[str]:
+    """Digests of the pose network's fast convolutions, of 3x3 and of 7x7.
+
+    Args:
+        l1: bytes of L1 cache a thread that NNPACK is made to see before the program pins it; None: the processor's.
+    """
+    arguments = [] if l1 is None else [str(l1)]
+    done = subprocess.run(["nice", *emulator, sys.executable, "-c", CONVOLUTIONS, *arguments], env=pinned(),
+                          capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_fast_convolutions_have_the_same_bits_whatever_the_processor_and_its_cache(qemu):
+    """The emulated ones all have 32 KiB of L1 a thread, as some real ones; hardware threads that share it have half."""
+    found = {cpu: convolved(qemu, "-cpu", cpu) for cpu in CPUS}
+    found |= {f"{kib} KiB": convolved(l1=kib * 1024) for kib in (16, 24, 32, 48)}
+    expected = convolved()
+    assert len(set(expected)) == 2
+    assert {name for name, digests in found.items() if digests != expected} == set()
+
+
 def test_a_pin_that_is_missing_shows_in_the_operations(here):
     """MKL's own choice is never what it runs with MKL_CBWR=COMPATIBLE on a processor with AVX2."""
     environ = pinned()

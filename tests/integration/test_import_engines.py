@@ -103,7 +103,7 @@ def test_openposes_caffe_file_in_two_passes_with_the_padding_of_another_bundle(r
     import_bundle(request_for(tmp_path / "bundle", *settings, pose=path, like=DEMO_BUNDLE))
     path.unlink()
     bundle = load_bundle(tmp_path / "bundle")
-    assert (bundle.pose.engine, bundle.pose.network) == ("openpose", {"kind": "coco"})
+    assert (bundle.pose.engine, bundle.pose.network) == ("openpose", {"kind": "coco", "convolution": "fast"})
     assert (bundle.crop.padding, bundle.crop.sample_share) == (load_bundle(DEMO_BUNDLE).crop.padding, 0.25)
     (bundle.folder / "pose.safetensors").unlink()
 

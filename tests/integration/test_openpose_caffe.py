@@ -17,6 +17,7 @@ from safetensors.torch import load_file
 from poseparity.bundle.tables import OpenPoseParameters
 from poseparity.bundle.weights import check_state
 from poseparity.engines.openpose.coco import convolutions
+from poseparity.engines.openpose.convolution import use_nnpack
 from poseparity.engines.openpose.decode import decode_persons
 from poseparity.engines.openpose.layout import HEATMAPS
 from poseparity.engines.openpose.network import build_network
@@ -60,6 +61,18 @@ def model(tmp_path_factory) -> Iterator[Model]:
     path.unlink()
 
 
+@pytest.fixture(params=["direct", "fast"])
+def network(model, request) -> torch.nn.Module:
+    """The model's network with each way to compute its convolutions; both have the same weights in memory."""
+    if request.param == "direct":
+        return model.network
+    with torch.device("meta"):
+        network = build_network({"kind": "coco", "convolution": "fast"}).eval()
+    network.load_state_dict(model.network.state_dict(), assign=True)
+    use_nnpack(network)
+    return network
+
+
 def coco_network(state: dict[str, torch.Tensor]) -> torch.nn.Module:
     network = build_network({"kind": "coco"}).eval()
     check_state(network, state, Path("state"))
@@ -97,22 +110,22 @@ def run_opencv(path: Path, picture: np.ndarray) -> np.ndarray:
     return network.forward()[0]
 
 
-def test_heatmaps_and_fields_equal_those_of_opencv(model):
-    ours, theirs = run(model.network, model.picture), run_opencv(model.path, model.picture)
+def test_heatmaps_and_fields_equal_those_of_opencv(model, network):
+    ours, theirs = run(network, model.picture), run_opencv(model.path, model.picture)
     assert ours.shape == theirs.shape == (57, NET[1] // 8, NET[0] // 8)
     assert 0.5 < np.abs(ours).max() < 5, "the comparison is of values of order 1"
     assert np.abs(ours - theirs).max() < OUTPUT_TOLERANCE
 
 
-def test_another_picture_of_another_size_gives_equal_output_too(model):
+def test_another_picture_of_another_size_gives_equal_output_too(model, network):
     picture = random_picture(3, OTHER)
-    ours, theirs = run(model.network, picture), run_opencv(model.path, picture)
+    ours, theirs = run(network, picture), run_opencv(model.path, picture)
     assert 0.5 < np.abs(ours).max() < 50
     assert np.abs(ours - theirs).max() < OUTPUT_TOLERANCE
 
 
-def test_decoded_joints_equal_those_of_opencv(model):
-    (ours,) = decode_persons(run(model.network, model.picture), NET, PARAMETERS)
+def test_decoded_joints_equal_those_of_opencv(model, network):
+    (ours,) = decode_persons(run(network, model.picture), NET, PARAMETERS)
     (theirs,) = decode_persons(run_opencv(model.path, model.picture), NET, PARAMETERS)
     assert (ours[:, 2] > 0).sum() >= 14
     present = ours[:, 2] > 0
@@ -145,6 +158,7 @@ def test_bundle_import_takes_the_file_as_its_pose_network(model, tmp_path):
     entry = part.write(tmp_path)["pose"]
     parameters = OpenPoseParameters(**part.tables["pose"])
     assert (parameters.net_height, parameters.width_multiple) == (368, 16)
+    assert parameters.network == {"kind": "coco", "convolution": "fast"}
     state = load_file(tmp_path / entry["file"])
     (tmp_path / entry["file"]).unlink()
     check_state(build_network(parameters.network), state, tmp_path / entry["file"])

@@ -16,7 +16,14 @@ from poseparity.cli.bundle_import import read_labels
 from poseparity.errors import BundleError, ImportRefused
 from poseparity.fetching.named import load_named
 from poseparity.importing import overrides
-from poseparity.importing.parts import DETECTOR_URL, POSE_URL, detector_part, pose_part, recogniser_part
+from poseparity.importing.parts import (
+    DETECTOR_URL,
+    POSE_URL,
+    ULTRALYTICS_POSE,
+    detector_part,
+    pose_part,
+    recogniser_part,
+)
 from poseparity.importing.readers.config import TestConfig
 from poseparity.importing.readers.inert import Checkpoint, read_checkpoint
 from poseparity.importing.readers.mmaction2 import fit, state_of
@@ -199,6 +206,24 @@ def test_parameters_are_set_in_one_way():
     }
 
 
+def test_of_a_table_from_a_file_one_key_is_set_and_the_others_stay():
+    changes = overrides.parse(["pose.network.convolution=direct", "pose.net_height=184"])
+    assert changes == {"pose": {"network": {"convolution": "direct"}, "net_height": 184}}
+    table = {"engine": "openpose", "net_height": 368, "network": {"kind": "coco", "convolution": "fast"}}
+    assert overrides.with_changes(table, changes["pose"]) == {
+        "engine": "openpose",
+        "net_height": 184,
+        "network": {"kind": "coco", "convolution": "direct"},
+    }
+
+
+def test_a_key_that_the_pose_engine_does_not_have_is_refused_with_its_table():
+    yolo = {"engine": "ultralytics", "architecture": "pose.yaml", "classes": ["person"], "person_class": 0}
+    table = overrides.with_changes({**yolo, **ULTRALYTICS_POSE}, {"network": {"convolution": "direct"}})
+    with pytest.raises(ImportRefused, match=r"pose\.network: Extra inputs are not permitted"):
+        overrides.check({"pose": table})
+
+
 @pytest.mark.parametrize(
     "settings, words",
     [
@@ -209,6 +234,8 @@ def test_parameters_are_set_in_one_way():
         (["normalise.transforms=[]"], "no such parameter"),
         (["normalise.joints=openpose18"], "no such parameter"),
         (["pose.network={}"], "no such parameter"),
+        (["pose.network.kind=small"], "no such parameter"),
+        (["pose.network.convolution=fast", "pose.network.convolution=direct"], "given twice"),
         (["crop.padding=1", "crop.padding=2"], "given twice"),
     ],
 )

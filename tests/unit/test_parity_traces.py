@@ -178,6 +178,33 @@ def test_the_first_pass_of_a_crop_has_the_causes_of_the_pose_engine(changes, cod
     assert code != "weights" or "the weights of the pose network differ" in comparison.causes[0].title
 
 
+CONVOLUTION = [("pose-convolution", "pose.network.convolution")]
+
+
+def with_network(**table: object) -> dict:
+    return {**IN_TORCH, "network": {"kind": "coco", **table}}
+
+
+def test_another_convolution_is_no_other_architecture():
+    direct, fast = with_network(convolution="direct"), with_network(convolution="fast")
+    assert causes_between(direct, fast) == CONVOLUTION
+    comparison = compared([stage("pose", value("v", 1.0), **direct)], [stage("pose", value("v", 9.0), **fast)])
+    assert "pose.network.convolution is direct in A and fast in B" in comparison.causes[0].title
+    weights = fast | {"weights_sha256": "e" * 64}
+    comparison = compared([stage("pose", value("v", 1.0), **direct)], [stage("pose", value("v", 9.0), **weights)])
+    told = {cause.code: cause.title for cause in comparison.causes}
+    assert told.keys() == {"pose-convolution", "weights"} and "the architecture is the same" in told["weights"]
+
+
+def test_a_trace_from_before_there_was_a_choice_of_convolutions_was_made_with_the_direct_one():
+    before, direct, fast = with_network(), with_network(convolution="direct"), with_network(convolution="fast")
+    assert causes_between(before, direct) == causes_between(before, before)
+    assert causes_between(before, fast) == CONVOLUTION
+    first_pass = [{"strategy": "two_pass", "engine": table} for table in (before, direct, fast)]
+    assert causes_between(*first_pass[:2], "crop") == causes_between(first_pass[0], first_pass[0], "crop")
+    assert causes_between(first_pass[0], first_pass[2], "crop") == CONVOLUTION
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "words"),
     [

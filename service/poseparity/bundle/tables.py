@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator
 
 Follow = Literal["score", "largest", "most_confident", "nearest"]
+# Who computes a pose network's convolutions: oneDNN, or NNPACK where it can; see engines/openpose/convolution.py.
+Convolution = Literal["direct", "fast"]
+DIRECT, FAST = get_args(Convolution)
 _SHA256 = "^[0-9a-f]{64}$"
 FILE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,199}$"  # of a file in the bundle's own folder
 
@@ -70,7 +73,9 @@ class OpenPoseParameters(_PoseTable):
     """
 
     engine: Literal["openpose"] = "openpose"
-    network: dict[str, Any] = Field(description='kind = "small" or "coco", and the parameters of that kind.')
+    network: dict[str, Any] = Field(
+        description='kind = "small" or "coco", convolution = "direct" (default) or "fast", the parameters of that kind.'
+    )
     net_height: int = Field(
         gt=0, le=4096, multiple_of=8, description="Height of the network's input; the crop is scaled to it."
     )

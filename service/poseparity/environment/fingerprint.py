@@ -44,6 +44,12 @@ CONVOLUTIONS = {
     "9x1": ((2, 64, 24, 17), (64, 64, 9, 1), {"padding": (4, 0)}),
     "9x1.stride2": ((2, 32, 24, 17), (64, 32, 9, 1), {"padding": (4, 0), "stride": (2, 1)}),
 }
+# Kernel: shapes of the input and of the weights, padding. Few input channels: from 64 on, where the processor says that
+# its L1 cache is small, NNPACK would cut their sum, which the pose network keeps it from.
+NNPACK_CONVOLUTIONS = {
+    "3x3": ((1, 16, 13, 13), (12, 16, 3, 3), 1),
+    "7x7": ((1, 16, 13, 13), (12, 16, 7, 7), 3),
+}
 
 
 class Inputs:
@@ -145,12 +151,18 @@ def torch_layers(torch: Any, values: Callable) -> dict[str, Callable[[], Any]]:
     def convolution(shape: tuple, weights: tuple, options: dict) -> Any:
         return functional.conv2d(values(*shape), values(*weights, first=5), values(weights[0], first=9), **options)
 
+    def nnpack_convolution(shape: tuple, weights: tuple, padding: int) -> Any:
+        torch.backends.nnpack.is_available()  # initialises it
+        kernel, bias = values(*weights, first=5), values(weights[0], first=9)
+        return torch._nnpack_spatial_convolution(values(*shape), kernel, bias, padding)
+
     def batch_norm(*shape: int) -> Any:
         mean, scale, shift = (values(shape[1], first=first) for first in (3, 5, 7))
         return functional.batch_norm(values(*shape), mean, values(shape[1]) + 0.75, scale, shift)
 
     return {
         **{f"conv2d.{name}": functools.partial(convolution, *row) for name, row in CONVOLUTIONS.items()},
+        **{f"nnpack.{name}": functools.partial(nnpack_convolution, *row) for name, row in NNPACK_CONVOLUTIONS.items()},
         "linear": lambda: functional.linear(values(1, 256), values(60, 256, first=5), values(60, first=9)),
         "matmul": lambda: values(64, 100) @ values(100, 80, first=5),
         "bmm": lambda: values(3, 24, 17) @ values(3, 17, 17, first=5),

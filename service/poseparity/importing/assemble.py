@@ -145,7 +145,7 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, seen: See
     if seen.frame_size and seen.normalise["reference"] == "frame":
         sections["input"] = {"frame_size": [seen.frame_size.width, seen.frame_size.height]}
     for section, values in changes.items():
-        sections[section] = {**sections.get(section, {}), **values}
+        sections[section] = overrides.with_changes(sections.get(section, {}), values)
     order = ("input", *BY_TABLE, "demo")
     return {
         "format": 1,

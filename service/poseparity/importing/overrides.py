@@ -19,10 +19,14 @@ _FROM_FILES = {
     *((NORMALISE.table, key) for key in ("joints", "transforms")),
     (RECOGNISE.table, "model"),
 }
+# A key of a table within a table that comes from files.
+_WITHIN = {POSE.table: ["network.convolution"]}
 
 
 def parse(settings: list[str]) -> dict[str, dict[str, Any]]:
     """["crop.padding=0.10"] to {"crop": {"padding": 0.1}}. A value is TOML; a bare word is a string.
+
+    A key within a key, "pose.network.convolution", is a table within a table: see `with_changes`.
 
     Raises:
         ImportRefused: no such parameter, or it is given twice.
@@ -37,9 +41,13 @@ def parse(settings: list[str]) -> dict[str, dict[str, Any]]:
                 [f"{section}.{key}" for key in known] or [f"{each}." for each in PARAMETERS if settable(each)]
             )
             raise ImportRefused(f"--set {setting}: no such parameter, expected SECTION.KEY=VALUE", fix=f"use {names}")
-        if key in tables.setdefault(section, {}):
+        table, _, inner = f"{section}.{key}".rpartition(".")
+        values = tables.setdefault(section, {})
+        if table != section:
+            values = values.setdefault(table.removeprefix(f"{section}."), {})
+        if inner in values:
             raise ImportRefused(f"--set {section}.{key} is given twice", fix="give it once")
-        tables[section][key] = _value(text.strip())
+        values[inner] = _value(text.strip())
     return tables
 
 
@@ -48,7 +56,13 @@ def settable(section: str) -> list[str]:
     if section not in PARAMETERS:
         return []
     keys = dict.fromkeys(key for form in forms_of(section) for key in form.model_fields)
-    return [key for key in keys if (section, key) not in _FROM_FILES]
+    return [key for key in keys if (section, key) not in _FROM_FILES] + _WITHIN.get(section, [])
+
+
+def with_changes(table: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A table of bundle.toml with what `parse` returned for it; a table within it keeps its other keys."""
+    inner = {key: {**table.get(key, {}), **value} for key, value in changes.items() if isinstance(value, dict)}
+    return {**table, **changes, **inner}
 
 
 def check(tables: dict[str, dict[str, Any]]) -> None:

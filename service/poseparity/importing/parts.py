@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..bundle.bundle import Bundle
+from ..bundle.tables import FAST
 from ..bundle.toml import weights_entry, write_weights
 from ..engines.openpose_binary.program import Program
 from ..errors import ImportRefused
@@ -30,8 +31,14 @@ CROP = {
     "none": {"strategy": "none"},
     "two_pass": {"strategy": "two_pass", "padding": 0.15, "sample_share": 0.25},
 }
-# OpenPose's own input; its thresholds are the defaults of OpenPoseParameters.
-POSE = {"engine": "openpose", "net_height": 368, "width_multiple": 16, "network": {"kind": "coco"}}
+# OpenPose's own input; its thresholds are the defaults of OpenPoseParameters. Convolutions are the default of new
+# bundles alone: those from before stay as they are.
+POSE = {
+    "engine": "openpose",
+    "net_height": 368,
+    "width_multiple": 16,
+    "network": {"kind": "coco", "convolution": FAST},
+}
 # confidence, iou and rect are those of ultralytics' predict. It places every joint; 0.5 is the confidence of a visible
 # one.
 ULTRALYTICS_POSE = {"image_size": 640, "confidence": 0.25, "iou": 0.7, "rect": True, "keypoint_confidence": 0.5}
@@ -161,7 +168,7 @@ def _small_pose_part(path: Path, licence: str) -> Part:
         write_weights(file, pose.state)
         return {base.POSE.weights: weights_entry(file, source=path.name, licence=licence)}
 
-    table = {**POSE, "network": pose.network}
+    table = {**POSE, "network": {"kind": "small", "convolution": FAST, **pose.network}}
     return Part({base.POSE.table: table}, write, (f"pose: {path.name}, a small network",))
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 
 from ...bundle.bundle import Bundle
+from ...bundle.tables import FAST
 from ...bundle.weights import loaded
 from ...compute.lanes import InPlace
 from ...keypoints import coco17_from_coco18
 from ...observe import Observe, unobserved
 from ..base import PoseEngine
+from .convolution import use_nnpack
 from .decode import decode_persons
 from .image import NetworkInput, fit_to_network
 from .network import build_network
@@ -22,7 +24,8 @@ from .network import build_network
 class OpenPoseEngine(PoseEngine):
     """One forward pass a frame, decoded as OpenPose does, on the lanes.
 
-    Raises: BundleError when the weights do not fit the network.
+    Raises: BundleError when the weights do not fit the network; EngineError when the bundle asks for NNPACK's
+    convolutions, and this machine has none.
     """
 
     observed: ClassVar = {
@@ -37,6 +40,8 @@ class OpenPoseEngine(PoseEngine):
         self._weights = bundle.weights["pose"]
         state, path = bundle.load_weights("pose"), bundle.folder / self._weights.file
         self.network = loaded(lambda: build_network(bundle.pose.network), state, path).eval()
+        if self.network.convolution == FAST:
+            use_nnpack(self.network)
 
     def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
         for found in self._lanes.map(self._frame, crops):
@@ -45,7 +50,8 @@ class OpenPoseEngine(PoseEngine):
             yield found["persons"]
 
     def describe(self) -> dict:
-        return {**self._parameters.model_dump(mode="json"), "weights_sha256": self._weights.sha256}
+        network = {**self._parameters.network, "convolution": self.network.convolution}
+        return {**self._parameters.model_dump(mode="json"), "network": network, "weights_sha256": self._weights.sha256}
 
     def _frame(self, crop: np.ndarray) -> dict[str, np.ndarray]:
         """Everything that is observed of one frame."""

@@ -10,18 +10,17 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import nn
 
+from .convolution import NetworkParameters
 from .layout import CHANNELS
 
 _Channels = Annotated[int, Field(gt=0, le=2048)]
 
 
-class SmallParameters(BaseModel):
+class SmallParameters(NetworkParameters):
     """The `[pose.network]` table of a bundle whose kind is "small"."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     kind: Literal["small"]
     stem: tuple[_Channels, _Channels] = Field(description="Channels at stride 2 and 4.")
@@ -49,10 +48,14 @@ class SmallNetwork(nn.Module):
 
     Input (n, 3, H, W) float32, BGR, pixel / 256 - 0.5, H and W multiples of 8. Output (n, 57, H / 8, W / 8): 0-17
     heatmaps in COCO-18 order, 18 background, 19-56 part affinity fields in the order of OpenPose's COCO model.
+
+    Attributes:
+        convolution: the bundle's choice, which the engine obeys; training always computes as torch does.
     """
 
     def __init__(self, parameters: SmallParameters) -> None:
         super().__init__()
+        self.convolution = parameters.convolution
         half, quarter = parameters.stem
         width = parameters.width
         self.features = nn.Sequential(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...bundle.bundle import form_of
+from ...bundle.tables import DIRECT
 from ...stages.base import BY_NAME
 from ...trace.model import CODE, TracedStage
 
@@ -31,12 +32,24 @@ def differing_parameters(a: TracedStage, b: TracedStage) -> tuple[ParameterDiffe
 
 
 def _with_defaults(stage: str, table: dict, *, like: dict) -> dict:
-    """With what the other side names and this one does not: a release without a parameter did as its default says."""
+    """With what the other side names and this one does not: a release without a parameter did as its default says.
+
+    A stage that asks a pose engine of its own has that engine's table under "engine".
+    """
+    if isinstance(table.get("engine"), dict):
+        table = {**table, "engine": _with_convolution(table["engine"])}
+    table = _with_convolution(table)
     row = BY_NAME.get(stage)
     form = form_of(row.table, table) if row and row.table else None
     fields = form.model_fields.items() if form else ()
     absent = {name: field for name, field in fields if name in like and name not in table and not field.is_required()}
     return table | {name: field.default for name, field in absent.items()}
+
+
+def _with_convolution(table: dict) -> dict:
+    """A pose network's convolutions stand in a table within the table, and were no choice once."""
+    network = table.get("network")
+    return {**table, "network": {"convolution": DIRECT, **network}} if isinstance(network, dict) else table
 
 
 def differences(path: str, a: Any, b: Any, *, into_lists: bool = False) -> Iterator[ParameterDifference]:

@@ -45,6 +45,10 @@ CATALOGUE: dict[str, Words] = {
     "crop-strategy": Words("the crop is found in another way: " + _BOTH, _SET),
     "pose-engine": Words("another engine estimates the pose: " + _BOTH, _SET),
     "pose-network-size": Words("the pose network's input has another size: " + _BOTH, _SET),
+    "pose-convolution": Words(
+        "the pose network's convolutions are computed in another way, by oneDNN (direct) or NNPACK (fast): " + _BOTH,
+        _SET,
+    ),
     "pose-nms": Words("peaks of the heatmaps count from another threshold (OpenPose's NMS threshold): " + _BOTH, _SET),
     "pose-thresholds": Words("joints are put together to persons otherwise: " + _BOTH, _SET),
     "pose-persons": Words("other persons count: " + _BOTH, _SET),

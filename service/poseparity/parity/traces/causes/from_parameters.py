@@ -14,6 +14,8 @@ from ..stages import StageComparison
 from . import certainty, transforms
 from .catalogue import cause
 
+# Another way to compute the same network: the one key of its table that is no part of the architecture.
+_CONVOLUTION = "pose.network.convolution"
 # Path of a parameter, STAGE.NAME, to the code of its cause; the first that matches.
 _CODES = (
     ("detect.image_size", "detector-image-size"),
@@ -43,6 +45,7 @@ _CODES = (
     ("pose.follow", "pose-follow"),
     ("pose.version", "pose-program"),
     ("pose.executable_sha256", "pose-program"),
+    (_CONVOLUTION, "pose-convolution"),
     ("pose.network.*", "architecture"),
     ("pose.architecture", "architecture"),
     ("trim.*", "trimming"),
@@ -103,7 +106,8 @@ def _plain(stage: StageComparison, difference: ParameterDifference, _a: TraceFil
 
 
 def _weights(stage: StageComparison, difference: ParameterDifference, _a: TraceFile, _b: TraceFile) -> Iterator[Cause]:
-    heads = {_head(parameter_of(stage.name, each.path)) for each in stage.parameters}
+    names = {parameter_of(stage.name, each.path) for each in stage.parameters} - {_CONVOLUTION}
+    heads = {_head(name) for name in names}
     table = parameter_of(stage.name, difference.path).partition(".")[0]
     row = base.BY_TABLE.get(table)
     yield cause(
