@@ -14,44 +14,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
-import os
 import statistics
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 
+from bench._processes import CORES, Mode, Worker
 from poseparity.inputs import Input
-from poseparity.numerics import read_pins
 from poseparity.settings import Settings, load_settings
 from training.manifest import BUNDLE
-
-CORES = len(os.sched_getaffinity(0))
-# They choose no code; without the first ultralytics would install packages.
-_HARMLESS = ("YOLO_AUTOINSTALL", "PYTHONHASHSEED")
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Mode:
-    """A way to run the pipeline: under the pins, or without them on a number of threads."""
-
-    name: str
-    pinned: bool
-    threads: int
-
-    def environment(self) -> dict[str, str]:
-        """The environment that a process of this mode starts with."""
-        pins = read_pins()
-        if self.pinned:
-            return {**os.environ, **pins}
-        free = {name: value for name, value in os.environ.items() if name not in pins or name in _HARMLESS}
-        return {**free, **dict.fromkeys(_THREADS, str(self.threads))}
-
 
 PINNED = Mode("pinned", True, 1)
 MODES = (PINNED, Mode(f"free, {CORES} threads", False, CORES), Mode("free, 1 thread", False, 1))
@@ -75,71 +49,34 @@ class Runs:
         return [sum(run.values()) if stage == "all" else run[stage] for run in self.seconds]
 
 
-class Worker:
-    """A process with a pipeline of its own, which answers the same input again and again."""
-
-    def __init__(self, mode: Mode, settings: Settings, path: Path) -> None:
-        self.runs = Runs()
-        context = multiprocessing.get_context("spawn")  # a new interpreter: pins act when a library loads
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, mode, settings, path), daemon=True)
-        with _environment(mode.environment()):
-            self._process.start()
-        theirs.close()
-
-    def run(self, *, keep: bool) -> None:
-        """Run once and wait for it; raises EOFError where the process ended, which has said why."""
-        self._connection.send(True)
-        seconds, keypoints, scores = self._connection.recv()
-        if keep:
-            self.runs.seconds.append(seconds)
-            self.runs.keypoints, self.runs.scores = keypoints, scores
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._connection.close()
-        self._process.join()
-
-
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """os.environ is `values` inside the block: what a process that is started there inherits."""
-    saved = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
-
-
-def _serve(connection: Connection, mode: Mode, settings: Settings, path: Path) -> None:
-    """The process's side of a worker: ends when the other side closes."""
+def _pipeline(mode: Mode, settings: Settings, path: Path) -> Callable[[], tuple]:
+    """Answers one input: seconds by stage, keypoints, scores."""
     from poseparity.startup import load_pipeline
 
     pipeline = load_pipeline(settings, pinned=mode.pinned)
-    while True:
-        try:
-            connection.recv()
-        except EOFError:
-            return
+
+    def answer() -> tuple[dict[str, float], np.ndarray, np.ndarray]:
         result = pipeline.run(Input.of_file(path))
-        connection.send((result.seconds, result.skeleton.keypoints, result.prediction.scores))
+        return result.seconds, result.skeleton.keypoints, result.prediction.scores
+
+    return answer
 
 
 def measure(settings: Settings, path: Path, rounds: int) -> dict[str, Runs]:
     """Mode's name to its runs. Which mode begins a round changes from round to round."""
+    runs = {mode.name: Runs() for mode in MODES}
     with ExitStack() as stack:
-        workers = {mode.name: stack.enter_context(Worker(mode, settings, path)) for mode in MODES}
+        workers = {mode: stack.enter_context(Worker(mode, _pipeline, mode, settings, path)) for mode in MODES}
         for worker in workers.values():
-            worker.run(keep=False)
+            worker.ask()
         for number in range(rounds):
             for position in range(len(MODES)):
-                workers[MODES[(number + position) % len(MODES)].name].run(keep=True)
-        return {name: worker.runs for name, worker in workers.items()}
+                mode = MODES[(number + position) % len(MODES)]
+                seconds, keypoints, scores = workers[mode].ask()
+                taken = runs[mode.name]
+                taken.seconds.append(seconds)
+                taken.keypoints, taken.scores = keypoints, scores
+    return runs
 
 
 def summary(measured: dict[str, Runs]) -> dict:

@@ -1,13 +1,14 @@
-"""MMAction2's ST-GCN, computed one person of one clip at a time, with the bits of the whole batch.
+"""MMAction2's ST-GCN, computed a few persons of clips at a time, with the bits of the whole batch.
 
 `FormatGCNInput` pads a clip with persons of zeros, and `UniformSampleFrames` samples several clips of a skeleton, some
 or all of them equal. MMAction2 computes all persons of all clips in one batch; none of them has a part in another's
-features. Here each is computed once, by MMAction2's own modules, beside others on the lanes.
+features. Here each is computed once, by MMAction2's own modules, and the lanes share them.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from itertools import chain
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from torch.overrides import TorchFunctionMode
 from ..compute.lanes import InPlace
 
 _WEIGHT = 4  # of its clips beside frames: a CSV beside two videos then has two thirds of the lanes' time
+# Persons computed in one go: each layer's weights are read once for all. More no longer fit the caches.
+_TOGETHER = 5
 _SHAPES = 8  # a bundle has one shape of clips unless it samples none, and then a skeleton's length is in it
 # What computes an element of the output from elements of one person alone, in an order that does not depend on where
 # the person stands in a batch, nor on how many there are. An activation with a transcendental function does not: the
@@ -63,25 +66,36 @@ class Inference:
         persons = clips.flatten(0, 1)
         content = [person.numpy().tobytes() for person in persons]
         distinct = dict(zip(content, persons, strict=True))
-        work = partial(self._of_person, batch=len(persons))
-        pooled = dict(zip(distinct, self._lanes.map(work, distinct.items(), weight=_WEIGHT), strict=True))
-        return torch.stack([pooled[each] for each in content]).unflatten(0, clips.shape[:2])
+        nobody = bytes(len(content[0]))
+        parts = _parts([each for each in distinct if each != nobody], self._lanes.count)
+        if nobody in distinct:
+            parts.insert(0, [nobody])  # apart from the others: what is made of him is kept
+        items = [torch.stack([distinct[each] for each in part]) for part in parts]
+        work = partial(self._of_persons, batch=len(persons))
+        pooled = torch.cat(list(self._lanes.map(work, items, weight=_WEIGHT)))
+        place = {each: n for n, each in enumerate(chain.from_iterable(parts))}
+        return pooled[[place[each] for each in content]].unflatten(0, clips.shape[:2])
 
     def _of_batch(self, clips: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             return self._model.backbone(clips)
 
-    def _of_person(self, item: tuple[bytes, torch.Tensor], batch: int) -> torch.Tensor:
-        content, person = item
-        return self._pooled(person, batch) if content.strip(b"\0") else self._of_nobody(person.shape, batch)
+    def _of_persons(self, persons: torch.Tensor, batch: int) -> torch.Tensor:
+        return self._pooled(persons, batch) if persons.any() else self._of_nobody(persons.shape, batch)
 
     def _pooled_nobody(self, shape: torch.Size, batch: int) -> torch.Tensor:
         return self._pooled(torch.zeros(shape), batch)
 
-    def _pooled(self, person: torch.Tensor, batch: int) -> torch.Tensor:
-        """(channels, 1, 1) of one person of one clip, (frames, joints, channels), of a batch of so many."""
+    def _pooled(self, persons: torch.Tensor, batch: int) -> torch.Tensor:
+        """(persons, channels, 1, 1) of some persons, (persons, frames, joints, channels), of a batch of so many."""
         with torch.no_grad(), _ConvolutionsOfBatch(batch):  # both act on this thread alone
-            return self._model.cls_head.pool(self._model.backbone(person[None, None])[0])[0]
+            return self._model.cls_head.pool(self._model.backbone(persons[:, None])[:, 0])
+
+
+def _parts(persons: list[bytes], lanes: int) -> list[list[bytes]]:
+    """The persons in parts as equal as can be: one for each lane, and so many that none has more than _TOGETHER."""
+    count = min(len(persons), max(lanes, -(-len(persons) // _TOGETHER)))
+    return [persons[n * len(persons) // count : (n + 1) * len(persons) // count] for n in range(count)]
 
 
 def _persons_are_apart(backbone: nn.Module) -> bool:
@@ -92,7 +106,7 @@ def _persons_are_apart(backbone: nn.Module) -> bool:
 
 
 class _ConvolutionsOfBatch(TorchFunctionMode):
-    """Within it a convolution of one person takes the kernel that PyTorch chooses for a batch of `batch`.
+    """Within it a convolution of some persons takes the kernel that PyTorch chooses for a batch of `batch`.
 
     It chooses by the batch's size: on one thread a 1x1 convolution of 16 and more goes to oneDNN, of fewer to a matrix
     product, whose sums are rounded otherwise (ConvParams::use_mkldnn in aten/src/ATen/native/Convolution.cpp).
@@ -108,7 +122,7 @@ class _ConvolutionsOfBatch(TorchFunctionMode):
             if _takes_mkldnn((self._batch, *x.shape[1:]), weight.shape, *options):
                 stride, padding, dilation, groups = options
                 return torch.mkldnn_convolution(x, weight, bias, padding, stride, dilation, groups)
-        # What is left to PyTorch goes to the same kernel: who is too many for oneDNN is too few alone, too.
+        # What is left to PyTorch goes to the same kernel: a batch that oneDNN does not get is no larger in parts.
         return func(*args, **(kwargs or {}))
 
 
