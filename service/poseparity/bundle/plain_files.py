@@ -19,8 +19,8 @@ from ..errors import BundleError
 
 MAX_BYTES = 256 * 2**10  # the largest config of MMAction2 is 20 KiB, the demo bundle's bundle.toml 3
 _MAX_VALUES = 50_000
-_MAX_DEPTH = 60
-_MAX_BITS = 64
+_MAX_DEPTH = 60  # far above what anybody writes, far below the 1,000 calls that Python's stack holds
+_MAX_BITS = 64  # of TOML's own numbers
 _MAX_DOTS = 200  # tomllib takes a key of n parts in n * n steps
 _TUPLE = "tag:yaml.org,2002:python/tuple"  # what mmengine's Config.dump writes for a tuple
 # Numbers of thousands of digits and dates that there are not are a ValueError, one object too deep a RecursionError.

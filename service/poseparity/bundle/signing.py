@@ -19,7 +19,7 @@ NAMESPACE = "poseparity-bundle"  # a signature that the same key made for a mail
 VARIABLE = "POSEPARITY_BUNDLE_SIGNERS"
 _OWN = {LIST, SIGNATURE}
 _MAX_FILES, _MAX_BYTES = 1000, 2**20
-_TIMEOUT_S = 60
+_TIMEOUT_S = 60  # to check a signature takes milliseconds: what takes so long hangs
 _SIGN = "sign it: poseparity bundle sign DIR --key FILE; or get the bundle again from where it came from"
 
 
@@ -34,7 +34,7 @@ def sign(folder: Path, key: Path) -> int:
     """
     if not key.is_file():
         raise BundleError(f"{key} is no file", fix=f"make a key: ssh-keygen -t ed25519 -f {key}")
-    digests = _digests(folder)
+    digests = {name: sha256_file(path).hexdigest() for name, path in _names(folder).items()}
     listed = folder / LIST
     (folder / SIGNATURE).unlink(missing_ok=True)
     listed.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()), encoding="utf-8")
@@ -94,10 +94,6 @@ def _listed(content: bytes, folder: Path) -> dict[str, str]:
     if len(listed) != len(lines) or any(len(digest) != 64 for digest in listed.values()):
         raise BundleError(f"{folder / LIST} is no list of sha256sum, one line a file", fix=_SIGN)
     return listed
-
-
-def _digests(folder: Path) -> dict[str, str]:
-    return {name: sha256_file(path).hexdigest() for name, path in _names(folder).items()}
 
 
 def _names(folder: Path) -> dict[str, Path]:

@@ -72,7 +72,8 @@ def check_state(module: torch.nn.Module, state: dict[str, torch.Tensor], path: P
             f"{path.name} does not fit its model: {sorted(problems)[0]:.200} ({len(problems)} such)", fix=_FIX
         )
     for name in wanted:  # in the order of the model: the first is the one to look at
-        if not _is_finite(state[name]):
+        values = state[name]
+        if values.dtype in _FLOATS and not torch.isfinite(values).all():
             raise BundleError(
                 f"{path.name} has values in {name} that are infinite or no number (NaN)",
                 fix="take a checkpoint from before training diverged: this one gives no scores",
@@ -85,7 +86,3 @@ def _misfit(name: str, wanted: torch.Tensor, found: torch.Tensor) -> str | None:
     if found.dtype not in _DTYPES or found.is_floating_point() != wanted.is_floating_point():
         return f"{name} has the type {str(found.dtype)[6:]}, expected {str(wanted.dtype)[6:]}"
     return None
-
-
-def _is_finite(values: torch.Tensor) -> bool:
-    return values.dtype not in _FLOATS or bool(torch.isfinite(values).all())

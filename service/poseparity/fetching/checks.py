@@ -9,7 +9,7 @@ from pathlib import Path
 from ..errors import FetchError
 from .named import RemoteFile
 
-_BLOCK = 2**20
+_BLOCK = 2**20  # bytes of a read: the file may be larger than the memory
 
 
 @dataclass(frozen=True)

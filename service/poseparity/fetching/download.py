@@ -15,7 +15,7 @@ from .partial import Partial
 from .progress import Progress
 from .transfer import Passing, Timeouts, transfer
 
-_LONGEST_WAIT_S = 60.0
+_LONGEST_WAIT_S = 60.0  # whatever a server asks for: somebody waits for it, and can give the command again later
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Patience:
     """
 
     timeouts: Timeouts = field(default_factory=Timeouts)
-    retries: int = 5
+    retries: int = 5  # after 1, 2, 4, 8 and 16 seconds: half a minute, in which a server comes back from a restart
     wait_s: float = 1.0
 
     def pause(self, tries: int, asked_s: float | None) -> float:
@@ -67,7 +67,10 @@ class Download:
                         raise
                     problems.append((url, error))
                     self._note(error)
-        raise self._failed(problems)
+        reasons = "; ".join(f"{url}: {error}" for url, error in problems)
+        _, told = next((entry for entry in problems if entry[1].code == "changed-file"), problems[-1])
+        fix = f"{told.fix}; or give --mirror URL, or --from FOLDER with {self.file.name} in it"
+        raise FetchError(f"{self.file.name} cannot be fetched: {reasons}", code=told.code, fix=fix)
 
     def _from(self, session: requests.Session, url: str) -> Digests:
         last = self.patience.retries
@@ -100,9 +103,3 @@ class Download:
 
     def _note(self, text: object) -> None:
         self.progress.note(f"{self.file.name}: {text}")
-
-    def _failed(self, problems: list[tuple[str, FetchError]]) -> FetchError:
-        reasons = "; ".join(f"{url}: {error}" for url, error in problems)
-        _, told = next((entry for entry in problems if entry[1].code == "changed-file"), problems[-1])
-        fix = f"{told.fix}; or give --mirror URL, or --from FOLDER with {self.file.name} in it"
-        return FetchError(f"{self.file.name} cannot be fetched: {reasons}", code=told.code, fix=fix)

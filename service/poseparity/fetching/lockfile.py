@@ -50,13 +50,10 @@ class LockFile:
                 self._entries[file.urls[0]] = content
                 added.append(file.name)
         if added:
-            self._write()
+            content = {"format": 1, "files": dict(sorted(self._entries.items()))}
+            with replacing(self.path) as partial:
+                partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         return added
-
-    def _write(self) -> None:
-        content = {"format": 1, "files": dict(sorted(self._entries.items()))}
-        with replacing(self.path) as partial:
-            partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -64,16 +61,13 @@ def _read(path: Path) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] == 1 and all(_is_entry(entry) for entry in content["files"].values()):
+        digests = [entry["sha256"] for entry in content["files"].values()]
+        whole = all(len(digest) == 64 and not set(digest) - set("0123456789abcdef") for digest in digests)
+        if content["format"] == 1 and whole:
             return content["files"]
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise _damaged(path) from error
     raise _damaged(path)
-
-
-def _is_entry(entry: Any) -> bool:
-    sha256 = entry["sha256"]
-    return len(sha256) == 64 and not set(sha256) - set("0123456789abcdef")
 
 
 def _damaged(path: Path) -> FetchError:

@@ -84,7 +84,10 @@ class NamedBundle(_Table):
         """
         if self.files.get("config"):
             return None
-        path = _mmaction2_configs() / self.mmaction2_config if self.mmaction2_config else self.folder / self.config_file
+        if self.mmaction2_config:  # in MMAction2's wheel, which is not imported for it
+            path = Path(find_spec("mmaction").origin).parent / ".mim/configs" / self.mmaction2_config
+        else:
+            path = self.folder / self.config_file
         if not path.is_file():
             raise FetchError(f"{self.name}: its config {path} is no file", fix="correct the manifest, or its folder")
         return path
@@ -119,8 +122,3 @@ def _read(path: Path) -> NamedBundle:
         raise FetchError(f"{path} is not TOML: {error}", fix="correct that line") from error
     except ValidationError as error:
         raise FetchError(f"{path}: {first_problem(error)}", fix="correct that key") from error
-
-
-def _mmaction2_configs() -> Path:
-    """Where MMAction2's wheel keeps its configs; MMAction2 itself is not imported."""
-    return Path(find_spec("mmaction").origin).parent / ".mim/configs"

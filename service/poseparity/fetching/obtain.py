@@ -72,23 +72,17 @@ def obtain(files: list[RemoteFile], source: Source, lock: LockFile, progress: Pr
     Raises:
         FetchError: one of them cannot be had, or is not what is expected.
     """
-    if source.folder:
-        _check_folder(files, source.folder)
-        return {file: _checked(file, source.place(file), lock) for file in files}
-    return {file: _from_network(file, source, lock.sha256(file), progress) for file in files}
-
-
-def _check_folder(files: list[RemoteFile], folder: Path) -> None:
-    if absent := [file for file in files if not (folder / file.name).is_file()]:
+    if not source.folder:
+        return {file: _from_network(file, source, lock.sha256(file), progress) for file in files}
+    if absent := [file for file in files if not source.place(file).is_file()]:
         urls = ", ".join(file.urls[0] for file in absent)
         names = ", ".join(file.name for file in absent)
-        raise FetchError(f"{folder} lacks {names}", fix=f"put what lacks there under its name, from {urls}")
-
-
-def _checked(file: RemoteFile, path: Path, lock: LockFile) -> Digests:
-    found = digests(path)
-    if error := problem(file, found, lock.sha256(file)):
-        raise FetchError(f"{path}: {error}", code=error.code, fix=error.fix)
+        raise FetchError(f"{source.folder} lacks {names}", fix=f"put what lacks there under its name, from {urls}")
+    found = {}
+    for file in files:
+        found[file] = digests(source.place(file))
+        if error := problem(file, found[file], lock.sha256(file)):
+            raise FetchError(f"{source.place(file)}: {error}", code=error.code, fix=error.fix)
     return found
 
 

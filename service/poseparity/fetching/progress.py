@@ -10,7 +10,7 @@ from typing import TextIO
 # Called with the bytes that are there, and those of the whole file, or None.
 Report = Callable[[int, int | None], None]
 
-_ON_TERMINAL_S, _ELSEWHERE_S = 0.2, 10.0
+_ON_TERMINAL_S, _ELSEWHERE_S = 0.2, 10.0  # a terminal's line is written over, those of a log stay
 _UNITS = ("B", "KiB", "MiB", "GiB")
 
 
@@ -39,7 +39,8 @@ class Progress:
             first = done if first is None else first
             if now - last >= self._every or complete:
                 last, speed = now, (done - first) / max(now - started, 1e-3)
-                self._show(f"{name}: {_amount(done, total)}, {size(int(speed))}/s")
+                amount = f"{size(done)} of {size(total)} ({done / total:.0%})" if total else size(done)
+                self._show(f"{name}: {amount}, {size(int(speed))}/s")
                 if complete:
                     self._end_line()
 
@@ -56,10 +57,6 @@ class Progress:
         if self._line:
             print(file=self._stream)
             self._line = ""
-
-
-def _amount(done: int, total: int | None) -> str:
-    return f"{size(done)} of {size(total)} ({done / total:.0%})" if total else size(done)
 
 
 def size(count: int) -> str:

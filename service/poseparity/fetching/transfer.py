@@ -21,8 +21,8 @@ from .partial import Partial, Start, validator_of
 from .progress import Report
 
 LARGEST = 4 * 2**30  # of a file whose size the manifest does not know
-_CHUNK = 64 * 2**10
-_LEAST = 16 * 2**10  # bytes that a connection must bring within the stall time
+_CHUNK = 64 * 2**10  # at most: a read gives what has come, so that a slow line is seen to be slow
+_LEAST = 16 * 2**10  # bytes that must come within the stall time: at so many a minute a GiB takes 45 days
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _AUTHORITIES = "set REQUESTS_CA_BUNDLE to a file with the certificates of your network's authorities"
@@ -45,7 +45,7 @@ class Passing(Exception):
 class Timeouts:
     """Seconds until a connection must stand, and until some more bytes must have come."""
 
-    connect_s: float = 20
+    connect_s: float = 20  # Linux asks again after 1, 3, 7 and 15 seconds
     stall_s: float = 60
 
 
@@ -70,7 +70,9 @@ def transfer(session: requests.Session, file: RemoteFile, url: str, partial: Par
         _check_size(file, total, response)
         if not start:
             partial.begin(url, response, total)
-        _check_room(partial, start, total)
+        free = shutil.disk_usage(partial.path.parent).free
+        if total is not None and total - start > free:
+            raise _no_room(partial, f"{total - start} bytes are to come, {free} are free")
         _receive(response, partial, start, total, file.bytes or LARGEST, timeouts.stall_s, report)
 
 
@@ -88,7 +90,8 @@ def _get(session: requests.Session, url: str, headers: dict, timeouts: Timeouts)
 def _check_answer(response: requests.Response, url: str) -> None:
     status = response.status_code
     if status >= 500 or status in _PASSING:
-        raise Passing(f"the server answers {_status(response)}", _retry_after(response))
+        asked = response.headers.get("Retry-After", "")  # seconds; it may be a date, which is left aside
+        raise Passing(f"the server answers {_status(response)}", float(asked) if asked.isdecimal() else None)
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE):
         raise FetchError(f"the server answers {_status(response)}", fix="see whether the file has moved")
     if url.startswith("https://") and not all(hop.url.startswith("https://") for hop in [*response.history, response]):
@@ -103,11 +106,6 @@ def _check_answer(response: requests.Response, url: str) -> None:
 
 def _status(response: requests.Response) -> str:
     return f"{response.status_code} {response.reason}".strip()
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return float(text) if text.isdecimal() else None
 
 
 def _start_of(response: requests.Response, begun: Start, partial: Partial) -> int:
@@ -145,12 +143,6 @@ def _check_size(file: RemoteFile, total: int | None, response: requests.Response
 
 def _too_large(limit: int) -> FetchError:
     return FetchError(f"the server sends more than {limit} bytes, the most expected", fix="name another mirror")
-
-
-def _check_room(partial: Partial, start: int, total: int | None) -> None:
-    free = shutil.disk_usage(partial.path.parent).free
-    if total is not None and total - start > free:
-        raise _no_room(partial, f"{total - start} bytes are to come, {free} are free")
 
 
 def _no_room(partial: Partial, why: str) -> FetchError:
@@ -217,13 +209,12 @@ def _telling(timeouts: Timeouts) -> Iterator[None]:
 
 def _innermost(error: BaseException) -> BaseException:
     """What requests and urllib3 have wrapped, which is the part that says something."""
-    while inner := next((value for value in _parts(error) if isinstance(value, BaseException)), None):
+    while True:
+        parts = (getattr(error, "reason", None), *error.args)
+        inner = next((part for part in parts if isinstance(part, BaseException)), None)
+        if inner is None:
+            return error
         error = inner
-    return error
-
-
-def _parts(error: BaseException) -> tuple:
-    return (getattr(error, "reason", None), *error.args)
 
 
 def _words(error: BaseException) -> str:

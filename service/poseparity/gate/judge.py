@@ -27,10 +27,6 @@ class Image:
     host: str
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 @dataclass(frozen=True)
 class Report:
     """What was found.
@@ -46,7 +42,7 @@ class Report:
     server: Side
     clips: tuple[Clip, ...]
     facts: tuple[Fact, ...]
-    when: str = field(default_factory=_now)
+    when: str = field(default_factory=lambda: datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     @property
     def verdict(self) -> Literal["passed", "refused"]:

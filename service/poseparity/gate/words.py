@@ -13,6 +13,7 @@ from .side import Side, json_object
 
 _WIDEST = 220  # characters of one line
 _MOST = 3  # differences that one line names
+# Of a digest, twelve digits are enough to tell two apart.
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{8,}(\.\.[0-9a-f]+)?\b")
 _OF_NO_STAGE = ("folder", "sha256")  # of `poseparity bundle show`
 
@@ -20,10 +21,16 @@ _OF_NO_STAGE = ("folder", "sha256")  # of `poseparity bundle show`
 def differences(clips: Sequence[Clip], facts: Sequence[Fact], local: Side, server: Side) -> list[str]:
     """At most five lines: on the first clip that did not pass, or that all did, on the bundle and the environment."""
     failing = next((clip for clip in clips if not clip.passed), None)
-    lines = list(_of_clip(failing)) if failing else [_of_passed(clips)]
+    if failing:
+        lines = list(_of_clip(failing))
+    else:  # what differs between the runs of a clip, although it had no effect on that one
+        warnings = [warning.title for clip in clips for warning in clip.comparison.warnings]
+        found = f" Found: {'; '.join(warnings[:_MOST])}" if warnings else ""
+        lines = [f"Every stage gave the same bits on what was replayed, but other clips can differ.{found}"]
     ordered = sorted(facts, key=lambda fact: fact.is_symptom)
     lines += _listed("Bundle", list(_parameters(local, server)))
-    lines += _listed("Environment", [_in_words(fact) for fact in ordered])
+    texts = [f"{fact.name} is {fact.server}, expected {fact.local}" for fact in ordered]
+    lines += _listed("Environment", [_DIGEST.sub(r"\1", text) for text in texts])
     return [_shown(line) for line in lines]
 
 
@@ -63,13 +70,6 @@ def _of_clip(clip: Clip) -> Iterator[str]:
             yield f"To be sure: {cause.confirm}"
 
 
-def _of_passed(clips: Sequence[Clip]) -> str:
-    """What differs between the runs of a clip, although it had no effect on that one."""
-    warnings = [warning.title for clip in clips for warning in clip.comparison.warnings]
-    found = f" Found: {'; '.join(warnings[:_MOST])}" if warnings else ""
-    return f"Every stage gave the same bits on what was replayed, but other clips can differ.{found}"
-
-
 def _listed(title: str, texts: Sequence[str]) -> list[str]:
     if not texts:
         return []
@@ -97,10 +97,6 @@ def _flat(table: dict, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield from _flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", json.dumps(value)
-
-
-def _in_words(fact: Fact) -> str:
-    return _DIGEST.sub(r"\1", f"{fact.name} is {fact.server}, expected {fact.local}")
 
 
 def _shown(line: str) -> str:

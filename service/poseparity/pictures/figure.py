@@ -23,6 +23,7 @@ def side_colour(*joints: Coco17) -> RGB:
 
 def joint_radius(crop: Box) -> int:
     """Radius of a joint in pixels: it follows the person's size in the picture."""
+    # A ring has a hole of a third less: with a smaller radius it could not be told from a disc.
     return max(3, round(min(crop.width, crop.height) / 70))
 
 
@@ -52,7 +53,7 @@ def draw_figure(picture: np.ndarray, points: np.ndarray, *, seen: np.ndarray, kn
 def draw_box(picture: np.ndarray, box: Box) -> None:
     """Draw the outline of a box, inside of it."""
     corners = (box.x, box.y), (box.x + box.width - 1, box.y + box.height - 1)
-    width = max(1, round(min(picture.shape[:2]) / 540))
+    width = max(1, round(min(picture.shape[:2]) / 540))  # 2 pixels in a picture of 1080 lines
     cv2.rectangle(picture, *corners, bgr(INK), 3 * width, cv2.LINE_AA)
     cv2.rectangle(picture, *corners, bgr(PAPER), width, cv2.LINE_AA)
 

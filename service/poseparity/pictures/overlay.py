@@ -17,7 +17,7 @@ from .strips import Caption, Footer, Header
 
 # MPEG-4 Part 2: OpenCV's wheel can write it without a further library, and every desktop player reads it.
 _CODEC = cv2.VideoWriter_fourcc(*"mp4v")
-_TRIMMED_BRIGHTNESS = 0.4
+_TRIMMED_BRIGHTNESS = 0.4  # so dark that it is told at a glance, and the person is still seen
 
 
 class Overlay:
@@ -64,11 +64,8 @@ class Overlay:
         counts = (int(self._seen[index].sum()), int((known & ~self._seen[index]).sum()), int((~known).sum()))
         header = self._header.draw(index, len(self._seen), kept, counts)
         caption = [self._caption.draw(index)] if self._caption else []
-        return self._even(np.concatenate([header, *caption, drawn, self._footer.draw(index)]))
-
-    def _even(self, canvas: np.ndarray) -> np.ndarray:
-        height, width = canvas.shape[:2]
-        below, right = self.size.height - height, self.size.width - width
+        canvas = np.concatenate([header, *caption, drawn, self._footer.draw(index)])
+        below, right = self.size.height - canvas.shape[0], self.size.width - canvas.shape[1]
         return cv2.copyMakeBorder(canvas, 0, below, 0, right, cv2.BORDER_REPLICATE)
 
 

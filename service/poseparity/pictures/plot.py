@@ -23,7 +23,7 @@ _GRID = (0.085, 0.13, 0.735, 0.72)
 _SCALE = (0.925, 0.13, 0.012, 0.72)
 # A column of less than two pixels would hardly be seen: more frames than this share columns.
 MOST_COLUMNS = 700
-_CAPTION_LETTERS = 100
+_CAPTION_LETTERS = 100  # of 10.5 points: about 600, and the grid below is 690 points wide
 
 # Light to dark blue: a missing joint's orange red is neither, for any colour vision and in grey.
 _CONFIDENCE = LinearSegmentedColormap.from_list("confidence", ["#d6e6f4", "#08306b"])
@@ -151,14 +151,10 @@ def _label_figure(figure: Figure, skeleton: Skeleton, caption: str) -> None:
     count, total = int(skeleton.missing.sum()), skeleton.missing.size
     title = f"Missing joints before interpolation: {count} of {total} ({count / total:.2%})"
     figure.text(_GRID[0], 0.935, title, fontsize=14, fontweight="bold")
-    figure.text(_GRID[0], 0.885, _shortened(caption), fontsize=10.5, color="0.25", parse_math=False)
+    if len(caption) > _CAPTION_LETTERS:  # a name of any length leaves room for what came of it, which stands at the end
+        caption = f"{caption[: _CAPTION_LETTERS // 2]}…{caption[-(_CAPTION_LETTERS // 2) :]}"
+    figure.text(_GRID[0], 0.885, caption, fontsize=10.5, color="0.25", parse_math=False)
     figure.text(_GRID[0] + _GRID[2] + 0.004, 0.865, "frames missing", fontsize=9, color="0.25")
-
-
-def _shortened(caption: str) -> str:
-    """A name of any length leaves room for what came of it, which stands at the end."""
-    half = _CAPTION_LETTERS // 2
-    return caption if len(caption) <= _CAPTION_LETTERS else f"{caption[:half]}…{caption[-half:]}"
 
 
 def _draw_legend(figure: Figure, kept: Skeleton | None) -> None:

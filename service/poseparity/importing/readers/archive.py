@@ -12,7 +12,7 @@ from ...bundle.plain_files import shown
 from ...errors import ImportRefused
 
 _ZIP = b"PK\x03\x04"
-_MAX_PICKLE = 256 * 2**20
+_MAX_PICKLE = 256 * 2**20  # the tensors lie beside it; the objects that it makes take more memory than its bytes
 _MAX_DIRECTORY = 8 * 2**20  # the list of its entries; 100 bytes an entry, and the largest models have some thousands
 _BROKEN = (
     zipfile.BadZipFile, struct.error, RuntimeError, EOFError, ValueError, LookupError, ArithmeticError, TypeError,
@@ -41,7 +41,10 @@ class Archive:
             raise self.refused(f"is a damaged zip file: {error}") from error
         try:
             self._root = self._check_entries()
-            self._check_details()
+            if self._zip.getinfo(f"{self._root}/data.pkl").file_size > _MAX_PICKLE:
+                raise self.refused(f"has a pickle of more than {_MAX_PICKLE} bytes beside its tensors")
+            if f"{self._root}/byteorder" in self._zip.namelist() and self._read("byteorder") != b"little":
+                raise self.refused("was saved on a big-endian machine")
         except ImportRefused:
             self._zip.close()
             raise
@@ -93,12 +96,6 @@ class Archive:
             raise self.refused("is a zip file, but not one of torch: it has no data.pkl in one top folder")
         return roots[0]
 
-    def _check_details(self) -> None:
-        if self._zip.getinfo(f"{self._root}/data.pkl").file_size > _MAX_PICKLE:
-            raise self.refused(f"has a pickle of more than {_MAX_PICKLE} bytes beside its tensors")
-        if f"{self._root}/byteorder" in self._zip.namelist() and self._read("byteorder") != b"little":
-            raise self.refused("was saved on a big-endian machine")
-
     def _read(self, name: str) -> bytes:
         try:
             return self._zip.read(f"{self._root}/{name}")
@@ -111,6 +108,7 @@ class Archive:
 def _directory_size(path: Path) -> int:
     """How long the list of entries is, as the end of the file says it: to read a list takes time and memory."""
     with path.open("rb") as file:
+        # A comment of up to 64 KiB may follow the end, whose three records have 98 bytes.
         file.seek(max(0, path.stat().st_size - 2**16 - 100))
         end = file.read()
     # Where zipfile looks for it: the signatures may stand in the entries' content as well.

@@ -191,7 +191,10 @@ def _read_blob(content: memoryview, layer: str) -> np.ndarray:
     chunks, shape, legacy = [], None, {}
     for number, wire_type, value in _fields(content):
         if number == _DATA:
-            chunks.append(_floats(_expect_bytes(value, wire_type)))
+            floats = _expect_bytes(value, wire_type)
+            if len(floats) % 4:
+                raise _Malformed(f"{len(floats)} bytes are no whole number of floats")
+            chunks.append(np.frombuffer(floats, dtype="<f4"))
         elif number == _SHAPE:
             shape = _read_shape(_expect_bytes(value, wire_type))
         elif number in _LEGACY_DIMENSIONS and wire_type == _VARINT:
@@ -202,12 +205,6 @@ def _read_blob(content: memoryview, layer: str) -> np.ndarray:
     if len(shape) > _MOST_DIMENSIONS or math.prod(shape) != len(values):
         raise _Malformed(f"layer {layer} holds {len(values)} numbers where its shape is {shape[:_MOST_DIMENSIONS]}")
     return values.reshape(shape) if len(values) else values
-
-
-def _floats(content: memoryview) -> np.ndarray:
-    if len(content) % 4:
-        raise _Malformed(f"{len(content)} bytes are no whole number of floats")
-    return np.frombuffer(content, dtype="<f4")
 
 
 def _read_shape(content: memoryview) -> tuple[int, ...]:

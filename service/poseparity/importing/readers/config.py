@@ -84,18 +84,16 @@ def understood(path: Path, content: Any) -> TestConfig:
     if not isinstance(content, dict) or not ("problem" in content or {"model", "pipelines"} <= content.keys()):
         raise ImportRefused(f"{path.name} ended its evaluation by itself", fix="import a config that only says what is")
     if "problem" in content:
-        found, fix = (" ".join(str(words).split())[:500] for words in _pair(content["problem"]))
+        problem = content["problem"]
+        if not isinstance(problem, list) or len(problem) != 2:  # a config can write its answer by itself
+            problem = [shown(problem), "see what the config does"]
+        found, fix = (" ".join(str(words).split())[:500] for words in problem)
         raise ImportRefused(f"{path.name}: {found}", fix=fix)
     if not isinstance(content["model"], dict):
         raise ImportRefused(f"{path.name} has no model", fix="import the config that the model was trained with")
     if not isinstance(content["pipelines"], dict):
         raise ImportRefused(f"{path.name} has no pipelines", fix="import the config that the model was tested with")
     return TestConfig(content["model"], _one_pipeline(path, content["pipelines"]), _notes(path, content))
-
-
-def _pair(problem: Any) -> list:
-    """What was found and what to do; a config can write its answer by itself, and anything into it."""
-    return problem if isinstance(problem, list) and len(problem) == 2 else [shown(problem), "see what the config does"]
 
 
 def _notes(path: Path, content: dict) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ _OWN = "use MMAction2's own class, or give yours another name; the bundle runs M
 
 
 _SECONDS, _MORE_MEMORY, _FILE_SIZE = 3, 512 * 2**20, 2**20  # MMAction2's own take a tenth of a second
-_WALL_SECONDS = 7
+_WALL_SECONDS = 7  # about twice as much: on a busy machine a second of computing takes longer
 _INSTALLED = "mmaction::"
 _ANY_CONFIG = "stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py"
 _MOST_BASES = 10

@@ -50,7 +50,8 @@ def confine(*, seconds: int, more_memory: int, file_size: int) -> str | None:
     """
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu = int(used.ru_utime + used.ru_stime) + 1 + seconds
-    memory = _address_space() + more_memory
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])  # that it has: the limit counts them
+    memory = pages * resource.getpagesize() + more_memory
     for limit, value in (
         (resource.RLIMIT_CPU, cpu),
         (resource.RLIMIT_AS, memory),
@@ -99,10 +100,6 @@ def _work_and_exit(work: Callable[[], None]) -> NoReturn:
     finally:
         sys.stderr.flush()
         os._exit(status)
-
-
-def _address_space() -> int:
-    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
 
 
 def _filter_calls() -> None:

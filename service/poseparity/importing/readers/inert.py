@@ -37,7 +37,7 @@ _STORAGES = {
     "BoolStorage": torch.bool,
 }
 _GETATTR = "builtins.getattr"
-_MOST_LETTERS = 200
+_MOST_LETTERS = 200  # in one part of a dotted name, where honest ones have some tens; it is repeated in messages
 _MOST_MODULES = 20_000  # yolov9e has 2,000
 _SCALARS = {type(None), bool, int, float, str, bytes}
 # What unpickling a malformed or a malicious stream raises, with nothing but our own stand-ins in it.
@@ -250,18 +250,6 @@ def _parameter(data: Any, *_: Any) -> torch.Tensor:
     return data
 
 
-def _size(values: Any = ()) -> tuple:
-    return tuple(_flat(values, "size"))
-
-
-def _set(values: Any = ()) -> set:
-    return set(_flat(values, "set"))
-
-
-def _frozenset(values: Any = ()) -> frozenset:
-    return frozenset(_flat(values, "set"))
-
-
 def _flat(values: Any, kind: str) -> list:
     """Plain values only: what is nested in them, `check_program` cannot have seen."""
     items = list(values)
@@ -274,12 +262,12 @@ def _flat(values: Any, kind: str) -> list:
 PLAIN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): _Mapping,
     ("builtins", "dict"): _Mapping,
-    ("builtins", "set"): Function(_set),
-    ("builtins", "frozenset"): Function(_frozenset),
+    ("builtins", "set"): Function(lambda values=(): set(_flat(values, "set"))),
+    ("builtins", "frozenset"): Function(lambda values=(): frozenset(_flat(values, "set"))),
 }
 _KNOWN = {
     **PLAIN,
-    ("torch", "Size"): Function(_size),
+    ("torch", "Size"): Function(lambda values=(): tuple(_flat(values, "size"))),
     ("torch._utils", "_rebuild_tensor"): Function(_tensor),
     ("torch._utils", "_rebuild_tensor_v2"): Function(_tensor),
     ("torch._utils", "_rebuild_parameter"): Function(_parameter),

@@ -258,14 +258,14 @@ def state_of(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], tuple[str
     left_out = [name for name in content if name != where] if where else []
     notes = [f"weights: {where or 'top level'} of {checkpoint.path.name}"]
     if left_out:
-        notes.append(f"left out of {checkpoint.path.name}: {', '.join(map(_plain_word, left_out))}")
+        words = (
+            name if isinstance(name, str) and name.isidentifier() and len(name) < 80 else shown(name)
+            for name in left_out
+        )
+        notes.append(f"left out of {checkpoint.path.name}: {', '.join(words)}")
     if checkpoint.recorded:
         notes.append(f"never made: {', '.join(checkpoint.recorded)}")
     return _plain_names(state), (*notes, *checkpoint.warnings())
-
-
-def _plain_word(value: object) -> str:
-    return value if isinstance(value, str) and value.isidentifier() and len(value) < 80 else shown(value)
 
 
 def _plain_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

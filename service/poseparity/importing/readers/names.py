@@ -106,11 +106,7 @@ def is_pythons_own(name: str) -> bool:
 def _is_expected(module: str, name: str, parts: list[str]) -> bool:
     if _EXACT.fullmatch(f"{module}.{name}"):
         return True
-    return all(map(_is_class, parts)) and any(
+    # Classes begin with a capital, as Python's style guide has it; so torch, MMEngine and ultralytics write them.
+    return all(part.lstrip("_")[:1].isupper() for part in parts) and any(
         module == place or (place not in _WITHOUT_PARTS and module.startswith(f"{place}.")) for place in _CLASSES
     )
-
-
-def _is_class(name: str) -> bool:
-    """As Python's style guide has it; so torch, MMEngine and ultralytics write them."""
-    return name.lstrip("_")[:1].isupper()

@@ -13,7 +13,7 @@ import pickletools
 from collections.abc import Iterable, Iterator
 
 MAX_DEPTH = 200  # ultralytics' largest models are 40 deep
-MAX_SIZE = 10**7
+MAX_SIZE = 10**7  # ten times MAX_STEPS: a checkpoint reaches it only with what is held many times over
 MAX_BITS = 4096  # no random generator's state has as many; to print a number takes the square of its digits
 # ultralytics' largest models take 2 * 10**5 steps; annotations of training hold arrays, of hundreds of bytes a step.
 MAX_STEPS, MIN_BYTES_A_STEP = 10**6, 100
@@ -70,7 +70,9 @@ def check_program(program: bytes) -> None:
         if name in _REMEMBERING or name == "MEMOIZE":
             memory[len(memory) if name == "MEMOIZE" else argument] = _top(stack)
         elif name in _RECALLING:
-            stack.append(_recalled(memory, argument))
+            if argument not in memory:
+                raise pickle.UnpicklingError(f"it recalls an object {argument} that it never remembered")
+            stack.append(memory[argument])
         else:
             stack += _made(opcode, stack)
 
@@ -111,9 +113,3 @@ def _top(stack: list[_Item]) -> _Item:
     if not stack:
         raise pickle.UnpicklingError("it takes an object from an empty stack")
     return stack[-1]
-
-
-def _recalled(memory: dict[int, _Item], number: int) -> _Item:
-    if number not in memory:
-        raise pickle.UnpicklingError(f"it recalls an object {number} that it never remembered")
-    return memory[number]

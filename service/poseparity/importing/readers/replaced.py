@@ -29,17 +29,20 @@ def snapshot(registry: ModuleType) -> Snapshot:
         for name, kind in getattr(registry, table).module_dict.items():
             found[name] = (kind, *(dict(vars(kind)).values() if isinstance(kind, type) else ()))
     for path, value in _code_of_packages():
-        found[path] = (value, *_inside(value))
+        function = getattr(value, "__func__", value)  # which can be changed without being replaced
+        inside = (function.__code__, function.__defaults__) if isinstance(function, FunctionType) else ()
+        found[path] = (value, *inside)
     return found
 
 
 def replaced(before: Snapshot, after: Snapshot) -> list[str]:
     """The names that stand for something else than before."""
-    return [name for name, parts in before.items() if not _same(parts, after.get(name, ()))]
-
-
-def _same(before: tuple, after: tuple) -> bool:
-    return len(before) == len(after) and all(one is other for one, other in zip(before, after, strict=True))
+    changed = []
+    for name, parts in before.items():
+        now = after.get(name, ())
+        if len(parts) != len(now) or any(one is not other for one, other in zip(parts, now, strict=True)):
+            changed.append(name)
+    return changed
 
 
 def _code_of_packages() -> Iterator[tuple[str, Any]]:
@@ -53,9 +56,3 @@ def _code_of_packages() -> Iterator[tuple[str, Any]]:
             if isinstance(value, type) and value.__module__ == module_name:
                 members = ((key, part) for key, part in dict(vars(value)).items() if isinstance(part, _CODE))
                 yield from ((f"{module_name}.{name}.{key}", part) for key, part in members)
-
-
-def _inside(value: Any) -> tuple:
-    """A function can be changed without being replaced."""
-    function = getattr(value, "__func__", value)
-    return (function.__code__, function.__defaults__) if isinstance(function, FunctionType) else ()

@@ -50,7 +50,11 @@ def read_small_pose(path: Path) -> SmallPose:
         raise ImportRefused(f"{path.name} is no safetensors file: {error!s:.200}", fix="get the file again") from error
     table = _table(metadata.get(TABLE), path)
     with WithoutMemory():
-        check_state(_network(table, path), state, path)
+        try:
+            network = build_network(table)
+        except BundleError as error:
+            raise ImportRefused(f"{path.name}: {error}", fix=_FIX) from error
+        check_state(network, state, path)
     return SmallPose(table, state)
 
 
@@ -68,10 +72,3 @@ def _table(text: str | None, path: Path) -> dict[str, Any]:
             fix="import OpenPose's COCO network from its own file: --pose FILE.caffemodel",
         )
     return table
-
-
-def _network(table: dict[str, Any], path: Path) -> torch.nn.Module:
-    try:
-        return build_network(table)
-    except BundleError as error:
-        raise ImportRefused(f"{path.name}: {error}", fix=_FIX) from error

@@ -22,7 +22,7 @@ from .inert import MALFORMED, PLAIN, Function, InertUnpickler
 from .pickle_program import check_program
 
 _MOST_BYTES = 4 * 2**30  # NTU RGB+D 120's annotations have 1.1 GiB
-_MOST_FRAMES = 10**6
+_MOST_FRAMES = 10**6  # nine hours at 30 frames a second
 _FIX = "give the annotation file of the training (.pkl, as PoseDataset reads it), or one of its skeleton CSVs"
 # Joints may lie a little outside of the frame: shares of it up to here are shares still.
 _UNIT_OVERSHOOT = 1.5
@@ -238,10 +238,6 @@ def _filled(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
     return np.frombuffer(content, dtype=dtype.dtype).reshape(shape, order=order)
 
 
-def _scalar(dtype: Any, content: Any = None) -> Any:
-    return _filled(content, dtype, (1,), "C")[0]
-
-
 def _encoded(text: Any, encoding: Any = "utf-8") -> bytes:
     """Protocol 2 has no bytes: it holds them as text, to be encoded."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1", "utf-8"):
@@ -256,5 +252,7 @@ _KNOWN: dict[tuple[str, str], Any] = {
 }
 for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
     _KNOWN[f"{_core}.multiarray", "_reconstruct"] = _Array
-    _KNOWN[f"{_core}.multiarray", "scalar"] = Function(_scalar)
+    _KNOWN[f"{_core}.multiarray", "scalar"] = Function(
+        lambda dtype, content=None: _filled(content, dtype, (1,), "C")[0]
+    )
     _KNOWN[f"{_core}.numeric", "_frombuffer"] = Function(_filled)

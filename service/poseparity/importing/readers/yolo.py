@@ -21,7 +21,7 @@ from .inert import Checkpoint, Recorded, read_checkpoint, tensors_of_module
 _PERSON = "person"
 _NO_PART = {"yaml_file"}  # where it lay when it was trained
 _MOST_VALUES = 20_000  # in an architecture, and tensors in a model; ultralytics' largest have 1,000 and 2,200
-_MOST_CLASSES, _MOST_NAME = 10_000, 200
+_MOST_CLASSES, _MOST_NAME = 10_000, 200  # LVIS has 1,203 classes, and no name as long
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,10 @@ def _read(path: Path, kind: _Kind) -> tuple[Detector, dict]:
     unnamed = _are_unnamed(classes, kind)
     architecture = _architecture(model.state.get("yaml"), len(classes), path, kind)
     state = _state(model, architecture, classes, path, kind)
+    notes = checkpoint.warnings()
+    if unnamed:
+        which = f"none of its {len(classes)} classes" if len(classes) > 1 else "not its class"
+        notes = (*notes, f"{path.name} names {which}: class 0 is taken for COCO's person")
     licence = checkpoint.content.get("license")
     detector = Detector(
         architecture=yaml.safe_dump(architecture, sort_keys=False, default_flow_style=None, allow_unicode=True),
@@ -115,14 +119,9 @@ def _read(path: Path, kind: _Kind) -> tuple[Detector, dict]:
         person_class=0 if unnamed else classes.index(_PERSON),
         state=state,
         licence=licence[:200] if isinstance(licence, str) else None,
-        notes=(*checkpoint.warnings(), *((_unnamed_note(classes, path),) if unnamed else ())),
+        notes=notes,
     )
     return detector, architecture
-
-
-def _unnamed_note(classes: tuple[str, ...], path: Path) -> str:
-    which = f"none of its {len(classes)} classes" if len(classes) > 1 else "not its class"
-    return f"{path.name} names {which}: class 0 is taken for COCO's person"
 
 
 def _recorded_model(checkpoint: Checkpoint, kind: _Kind) -> Recorded:

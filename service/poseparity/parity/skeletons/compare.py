@@ -41,13 +41,12 @@ def compare_skeletons(a: np.ndarray, b: np.ndarray) -> CsvComparison:
     Args:
         a, b: float64 (frames, 17, 3), as `skeleton_csv.read` gives them; a joint with NaN is missing.
     """
-    first, second = (Side(name, _finite(each)) for name, each in (("A", a), ("B", b)))
+    first, second = (  # a joint of which one number is missing is missing as a whole
+        Side(name, np.where(np.isfinite(each).all(axis=-1, keepdims=True), each, 0.0))
+        for name, each in (("A", a), ("B", b))
+    )
     found = _compared(first, second)
     return replace(found, notes=(*found.notes, *_of_missing(first, second, found.causes)))
-
-
-def _finite(keypoints: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(keypoints).all(axis=-1, keepdims=True), keypoints, 0.0)
 
 
 def _of_missing(a: Side, b: Side, causes: tuple[Cause, ...]) -> tuple[str, ...]:
@@ -97,7 +96,9 @@ def _explained(a: Side, b: Side, sides: tuple[CsvSide, CsvSide], raw: dict, foun
     figures = {"as_they_stand": raw, "left": what_is_left(found)}
     found_out = {"sides": sides, "causes": causes, "figures": figures, "notes": unexplained}
     if causes and not unexplained:
-        return CsvComparison(verdict="explained", summary=_summary(causes), **found_out)
+        certain = "explained" if all(cause.score == 1 for cause in causes) else "probably explained"
+        summary = f"different, {certain}: {len(causes)} cause{'s' * (len(causes) > 1)}"
+        return CsvComparison(verdict="explained", summary=summary, **found_out)
     summary = "different, explained in part" if causes else "different, not explained"
     return CsvComparison(verdict="not-explained", summary=summary, **found_out)
 
@@ -135,8 +136,3 @@ def _not_explained(sides: tuple[CsvSide, CsvSide], raw: dict, found: Alignment |
     figures = {"as_they_stand": raw} | ({"best_attempt": what_is_left(found)} if found else {})
     summary = f"different, not explained: {why}"
     return CsvComparison(verdict="not-explained", summary=summary, sides=sides, figures=figures)
-
-
-def _summary(causes: tuple[Cause, ...]) -> str:
-    certain = "explained" if all(cause.score == 1 for cause in causes) else "probably explained"
-    return f"different, {certain}: {len(causes)} cause{'s' * (len(causes) > 1)}"

@@ -11,7 +11,7 @@ from .precision import FLOAT64
 from .remainder import beyond_rounding, is_off_grid
 from .sides import Side
 
-_SAME = 1e-9
+_SAME = 1e-9  # far above float64's last bits of a confidence of 1 (1e-16), far below float32's (6e-8)
 _CLOSE = 1e-4  # what unpinned threads and instruction sets leave of a network's answer, with room
 
 
@@ -55,7 +55,9 @@ def compare_confidence(found: Alignment, a: Side, b: Side) -> Confidence:
         value = float((left if constant[-1] == "A" else right)[0])
         return Confidence("constant", side=constant[-1], value=value, **figures)
     for coarse, numbers, fine, finer in ((b, right, a, left), (a, left, b, right)):
-        if _is_rounded(numbers, coarse, finer, fine):
+        grid, room = coarse.confidence_precision, fine.confidence_precision.half_step(finer)
+        on_grid = grid != FLOAT64 and is_off_grid(finer, grid, room)
+        if on_grid and not beyond_rounding(finer, numbers, grid, room).any():
             return Confidence("rounded", side=coarse.name, precision=coarse.confidence_precision.name, **figures)
     if figures["largest"] <= _CLOSE:
         return Confidence("close", **figures)
@@ -64,13 +66,6 @@ def compare_confidence(found: Alignment, a: Side, b: Side) -> Confidence:
     if factor > 0 and np.all(np.abs(right - factor * left) <= reach * max(1.0, factor)):
         return Confidence("scaled", value=factor, **figures)
     return Confidence("other", **figures)
-
-
-def _is_rounded(numbers: np.ndarray, coarse: Side, finer: np.ndarray, fine: Side) -> bool:
-    """Whether rounding the finer confidences gives the coarser ones, all of them."""
-    grid, room = coarse.confidence_precision, fine.confidence_precision.half_step(finer)
-    on_grid = grid != FLOAT64 and is_off_grid(finer, grid, room)
-    return on_grid and not beyond_rounding(finer, numbers, grid, room).any()
 
 
 def _reach(side: Side, values: np.ndarray) -> np.ndarray:

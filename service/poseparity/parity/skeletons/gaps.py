@@ -151,17 +151,14 @@ def fill(positions: np.ndarray, method: Method) -> np.ndarray:
             gap = gap[gap > seen[0]]
         if not method.trailing:
             gap = gap[gap < seen[-1]]
-        result[gap, joint] = _values(positions[seen, joint], seen, gap, method.inside)
+        values, after = positions[seen, joint], np.searchsorted(seen, gap)
+        if method.inside == "linear":
+            result[gap, joint] = np.stack([np.interp(gap, seen, channel) for channel in values.T], axis=-1)
+        elif method.inside == "previous":
+            result[gap, joint] = values[np.maximum(after - 1, 0)]
+        else:
+            result[gap, joint] = values[np.minimum(after, len(seen) - 1)]
     return result
-
-
-def _values(values: np.ndarray, seen: np.ndarray, gap: np.ndarray, inside: str) -> np.ndarray:
-    if inside == "linear":
-        return np.stack([np.interp(gap, seen, channel) for channel in values.T], axis=-1)
-    after = np.searchsorted(seen, gap)
-    if inside == "previous":
-        return values[np.maximum(after - 1, 0)]
-    return values[np.minimum(after, len(seen) - 1)]
 
 
 def _near(found: Alignment, filled: np.ndarray, target: np.ndarray) -> np.ndarray:

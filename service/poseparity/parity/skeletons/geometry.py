@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-_INLIER = 4.0  # times the median residual
+_INLIER = 4.0  # times the median residual: of normal noise on both axes, 1 point of 65,536 lies further out
 _SIZE = 0.1  # a factor below this is one over a frame's size, which is a whole number
-_AS_GOOD = 1.005
+_AS_GOOD = 1.005  # no factor leaves less than the one of least squares: a round one may leave half a percent more
 _NO_WORSE = 1.1  # a simpler model may leave so many times the residual of a richer one
 
 
@@ -70,6 +69,7 @@ def fit(a: np.ndarray, b: np.ndarray, *, rounds: int = 14) -> Affine | None:
     for _ in range(rounds):  # least absolute residuals, by least squares with new weights
         scale, offset = _line(a, b, weights)
         residual = np.abs(b - a * scale - offset)
+        # Bounded, or a few points that fit exactly would take all the weight.
         weights = 1 / np.maximum(residual, 1e-3 * np.median(residual, axis=0) + 1e-12 * (1 + np.abs(b)))
     if not np.all(scale):
         return None
@@ -98,7 +98,10 @@ def simplest(full: Affine, a: np.ndarray, b: np.ndarray, slack: float) -> Affine
     """
     a, b = _inliers(full, a, b)
     limit = max(slack, _NO_WORSE * _spread(full, full, a, b))
-    for model in _models(full.model.mirrored):
+    mirrored = full.model.mirrored
+    offsets = [mirrored, (True, True)] if any(mirrored) and not all(mirrored) else [(False, False), (True, True)]
+    models = [Model(scale, offset, mirrored) for scale in ("one", "uniform", "axes") for offset in offsets]
+    for model in sorted(models, key=lambda model: model.complexity):
         found = refit(model, a, b)
         if found is not None and _spread(found, full, a, b) <= limit:
             return _round_factors(found, full, a, b, slack)
@@ -121,14 +124,6 @@ def _round_factor(value: float) -> float:
     if size < _SIZE:
         return float(np.sign(value) / round(1 / size))
     return float(f"{value:.2g}" if size < 1 / _SIZE else round(value))
-
-
-def _models(mirrored: tuple[bool, bool]) -> Iterator[Model]:
-    offsets = [(False, False), (True, True)]
-    if any(mirrored) and not all(mirrored):
-        offsets = [mirrored, (True, True)]
-    models = [Model(scale, offset, mirrored) for scale in ("one", "uniform", "axes") for offset in offsets]
-    return iter(sorted(models, key=lambda model: model.complexity))
 
 
 def _line(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,7 +8,7 @@ import numpy as np
 
 _FEWEST = 3  # joints at one place, of several columns, before that says something without a confidence of 0
 _JUMP = 0.1  # body sizes: from the place of a missing joint to where it is found again
-_CANDIDATES = 3
+_CANDIDATES = 3  # a marker is one of the most frequent places, unless joints coincide more often than they are missing
 _WELL_KNOWN = (-1.0, -1.0)
 Place = tuple[float, float]
 

@@ -36,11 +36,8 @@ class JointOrder:
         return {column: CSV_NAMES[joint] for column, joint in pairs if column != CSV_NAMES[joint]}
 
 
-def _exchanged(name: str) -> str:
-    return {"L": "R", "R": "L"}[name[0]] + name[1:] if name[:2] in ("L_", "R_") else name
-
-
-SWAP = np.array([Coco17[_exchanged(joint.name)] for joint in Coco17])
+_OTHER_SIDE = {"L_": "R_", "R_": "L_"}
+SWAP = np.array([Coco17[_OTHER_SIDE.get(joint.name[:2], joint.name[:2]) + joint.name[2:]] for joint in Coco17])
 _IDENTITY = np.arange(len(Coco17))
 # Orders in which other programs write these 17 joints: column to joint.
 _KNOWN = {
@@ -92,6 +89,6 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for column in range(b.shape[1]):
         distance = np.abs(b[:, column, None] - a).sum(axis=-1)
         seen = np.isfinite(distance).any(axis=0)
-        result[column] = 1e3
+        result[column] = 1e3  # of a body's spread: joints that are never seen take the columns that are left
         result[column, seen] = np.nanmedian(distance[:, seen], axis=0)
     return result

@@ -20,7 +20,7 @@ _ROUNDED_MOVES = 0.25  # of half a step, on average: rounding gives 0.5
 # Noise of a deviation d, much less than the half step h, moves 0.4 d/h of the values to another step, by 0.63 d on
 # average: of an excess m there should be a share of 0.63 m/h.
 _MOVED_AWAY = 0.63
-_ONE_STEP = 1.5
+_ONE_STEP = 1.5  # numbers next to each other are rounded to one step or to neighbouring ones, never two steps apart
 _RECENTRED = 0.2  # of half a step: how far off an offset may be that was fitted to rounded numbers
 
 
@@ -169,6 +169,7 @@ def _against_grid(found: Alignment, coarse: Side, fine: Side, *, own_digits: boo
     if fitted:  # to rounded numbers: the map is not exact itself
         inside = ~found.off[found.common]
         finer = finer + _centred(numbers - finer, half, inside)
+        # The error of a map that was fitted to n rounded numbers falls with the root of n.
         room = room + np.median(half, axis=0) * min(0.25, len(half) ** -0.5)
     return Remainder(
         coarse.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from ..result import PROVEN, Cause
-from .result import CsvComparison, CsvSide
+from .result import CsvComparison
 
 _WIDTH = 118
 _HIDDEN = ("with it",)  # zero, or said again by the figures at the end
@@ -14,22 +14,27 @@ _NEXT = "to confirm: record a trace of the run on both sides and compare those; 
 
 def report(comparison: CsvComparison) -> str:
     """The verdict; the two files; each cause with its evidence and how to confirm it; what is left."""
-    lines = [comparison.summary, *(_side(side) for side in comparison.sides)]
+    lines = [comparison.summary]
+    for side in comparison.sides:
+        how = "" if side.missing_as in (None, "0,0,0") else f" (written {side.missing_as})"
+        lines.append(
+            f"  {side.name}: {side.file or ''}, {side.frames} frames, {side.missing_joints} of {side.frames * 17} "
+            f"joints missing{how}, x and y from {side.smallest_coordinate:g} to {side.largest_coordinate:g}, "
+            f"{side.numbers}"
+        )
     for number, cause in enumerate(comparison.causes, 1):
         lines += ["", *_cause(number, cause)] if number == 1 else _cause(number, cause)
     if comparison.notes:
         lines += ["", *(line for note in comparison.notes for line in _wrapped(note, ""))]
     if comparison.verdict not in ("identical", "explained"):
-        lines += ["", *_left(comparison), *_wrapped(_NEXT, "")]
+        figures = comparison.figures
+        lines += ["", *_figures("as they stand, row by row", figures["as_they_stand"])]
+        left = {"left": "with the causes above", "best_attempt": "best attempt to lay one over the other"}
+        for key, title in left.items():
+            if key in figures and figures[key].get("differing_joints"):
+                lines += _figures(title, figures[key])
+        lines += _wrapped(_NEXT, "")
     return "\n".join(lines)
-
-
-def _side(side: CsvSide) -> str:
-    how = "" if side.missing_as in (None, "0,0,0") else f" (written {side.missing_as})"
-    return (
-        f"  {side.name}: {side.file or ''}, {side.frames} frames, {side.missing_joints} of {side.frames * 17} joints "
-        f"missing{how}, x and y from {side.smallest_coordinate:g} to {side.largest_coordinate:g}, {side.numbers}"
-    )
 
 
 def _cause(number: int, cause: Cause) -> list[str]:
@@ -46,15 +51,6 @@ def _shown(value: object) -> str:
     if value is None:
         return "nothing fits"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _left(comparison: CsvComparison) -> list[str]:
-    figures = comparison.figures
-    lines = _figures("as they stand, row by row", figures["as_they_stand"])
-    for key, title in (("left", "with the causes above"), ("best_attempt", "best attempt to lay one over the other")):
-        if key in figures and figures[key].get("differing_joints"):
-            lines += _figures(title, figures[key])
-    return lines
 
 
 def _figures(title: str, found: dict) -> list[str]:

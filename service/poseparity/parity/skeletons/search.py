@@ -16,7 +16,7 @@ from .timing import TimeMap
 _LOOK = 40  # pairs of moments on which a candidate is tried
 _GOOD = 0.006  # body sizes: with so little left on average, another frame rate is not looked for
 _PARTLY = 0.2  # of the joints equal but for rounding: the order of the joints is known then
-_SHIFTS, _CANDIDATES = 3, 12
+_SHIFTS, _CANDIDATES = 3, 12  # of one order and of all: a rough look can put the right one behind its neighbours
 Candidate = tuple[TimeMap, JointOrder]
 
 
@@ -110,7 +110,9 @@ class Search:
                 continue
             short = Search(Side(a.name, a.keypoints[kept_a]), Side(b.name, b.keypoints[kept_b]), orders)
             for time, order in [*short._as_they_stand(None), *short._shifts(None)]:
-                yield _lifted(time, kept_a, kept_b), order
+                # Back from rows of the shortened sides to rows of the whole ones.
+                rows = (kept[at.astype(int)] for kept, at in ((kept_a, time.rows_a), (kept_b, time.rows_b)))
+                yield TimeMap("repeats", *(each.astype(np.float64) for each in rows), shift=time.shift), order
 
     def _rates(self, best: Alignment | None) -> Iterator[Candidate]:
         if best is not None and best.time.kind == "same" and (best.same_share > SAME_SHARE or best.loss < _GOOD):
@@ -123,7 +125,9 @@ class Search:
                 for score, shift in self._best_shifts(order, rate, 1):
                     ranked.append((score, number, rate, shift))
         for _, number, rate, shift in sorted(ranked)[:_SHIFTS]:
-            for place in _places(shift, rate):
+            parts = min(rate.denominator, 6)  # of a frame: B's first row may lie between two rows of A
+            places = {shift + part / parts for part in range(-parts, parts + 1)}
+            for place in sorted(places, key=lambda place: abs(place - shift)):
                 for time in timing.resampled(a, b, rate, place):
                     yield time, orders[number]
 
@@ -184,15 +188,3 @@ def _rank(found: Alignment) -> tuple:
 
 def _positions(side: Side) -> np.ndarray:
     return np.where(side.present[..., None], side.keypoints[..., :2], np.nan)
-
-
-def _lifted(time: TimeMap, rows_a: np.ndarray, rows_b: np.ndarray) -> TimeMap:
-    """A map between shortened sides as one between the whole ones."""
-    at_a, at_b = rows_a[time.rows_a.astype(int)], rows_b[time.rows_b.astype(int)]
-    return TimeMap("repeats", at_a.astype(np.float64), at_b.astype(np.float64), shift=time.shift)
-
-
-def _places(shift: float, rate) -> list[float]:
-    """Places between frames near a rough one."""
-    parts = min(rate.denominator, 6)
-    return sorted({shift + part / parts for part in range(-parts, parts + 1)}, key=lambda place: abs(place - shift))

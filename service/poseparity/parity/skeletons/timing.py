@@ -12,7 +12,7 @@ import numpy as np
 PROBES = 160  # frames of B whose place in A is looked for
 _CAP = 0.3  # a frame that fits worse than this fits no worse for it: it is another moment, or another person
 _SHORTEST = 8  # frames that must overlap; fewer fit by chance
-_PATH_CELLS = 4_000_000
+_PATH_CELLS = 4_000_000  # of 8 bytes, in three arrays: 100 MB for two clips of 2,000 frames
 # Frames a second that cameras, players and pose programs use.
 _FPS = (10, 12, 15, 20, 24, 25, 30, 50, 60)
 
@@ -70,6 +70,7 @@ def frame_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             residual, spread = _axis_residual(a[..., axis], b[..., axis], *weights, count)
             left, total = left + residual, total + spread
         distance = np.sqrt(np.clip(left / total, 0, None))
+    # A factor and an offset for each axis: two joints fit always, three almost.
     return np.where((count >= 4) & (total > 0), np.minimum(distance, _CAP), np.nan)
 
 
@@ -103,6 +104,7 @@ def best_shifts(distances: np.ndarray, probes: np.ndarray, frames: tuple[int, in
 
 def rates(frames_a: int, frames_b: int) -> list[Fraction]:
     """Frames of A for a frame of B that are worth a look, 1 left out."""
+    # Every 2nd to every 6th frame: 60 a second thinned to 10.
     found = {Fraction(n) for n in range(2, 7)} | {Fraction(1, n) for n in range(2, 7)}
     found |= {Fraction(x, y) for x, y in itertools.permutations(_FPS, 2) if 1 / 7 <= x / y <= 7}
     if min(frames_a, frames_b) > 1 and frames_a != frames_b:  # resampled as a whole to a number of frames

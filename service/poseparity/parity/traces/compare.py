@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from ...trace.model import Trace
 from ...trace.reading import TraceFile, load_trace
-from ..result import Cause, Comparison, Verdict
+from ..result import Cause, Comparison
 from .causes import rank
 from .causes.from_environment import findings_of
-from .stages import StageComparison, compare_stages
+from .stages import StageComparison, compare_stages, worst
 from .values import RECORD_ARRAYS
 
 
@@ -102,28 +102,16 @@ def compare_traces(a: TraceFile, b: TraceFile, findings: list[dict] | None = Non
     findings = findings_of(a, b) if findings is None else findings
     causes, warnings = rank.causes_of(a, b, stages, first, findings)
     return TraceComparison(
-        verdict=_verdict(stages),
+        verdict=worst(stage.state for stage in stages),
         summary=_summary(first, causes, warnings),
         sides=(TraceSide(a.name, a.trace), TraceSide(b.name, b.trace)),
         causes=causes,
         notes=_notes(a, b, stages, findings),
-        first=_first(first),
+        first=First(first.name, first.differing[0].name, first.differing[0].first_frame) if first else None,
         stages=stages,
         warnings=warnings,
         environment=tuple(findings or ()),
     )
-
-
-def _verdict(stages: tuple[StageComparison, ...]) -> Verdict:
-    states = {stage.state for stage in stages}
-    return next((state for state in ("diverged", "within-tolerance") if state in states), "identical")
-
-
-def _first(stage: StageComparison | None) -> First | None:
-    if stage is None:
-        return None
-    value = stage.differing[0]
-    return First(stage.name, value.name, value.first_frame)
 
 
 def _summary(first: StageComparison | None, causes: tuple, warnings: tuple) -> str:

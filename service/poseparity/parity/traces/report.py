@@ -9,7 +9,7 @@ from ..result import Cause
 from .compare import TraceComparison, TraceSide
 
 _WIDTH = 110
-_CAUSES, _WARNINGS = 5, 5
+_CAUSES, _WARNINGS = 5, 5  # those that follow are unlikely, or had no effect: they are counted, not listed
 _VERDICTS = {"identical": "IDENTICAL", "within-tolerance": "WITHIN TOLERANCE", "diverged": "DIVERGED"}
 
 
@@ -27,7 +27,8 @@ def render(comparison: TraceComparison) -> str:
         *_causes("different, without effect on this input", comparison.warnings, _WARNINGS),
         *_notes(comparison),
     ]
-    return "\n".join(map(_printable, lines))
+    # Without what a terminal would take for a command: a trace's texts come from anywhere.
+    return "\n".join("".join(each if each.isprintable() else "?" for each in line) for line in lines)
 
 
 def _side(name: str, side: TraceSide) -> str:
@@ -92,8 +93,3 @@ def _notes(comparison: TraceComparison) -> Iterator[str]:
 
 def _indented(head: str, text: str) -> list[str]:
     return wrap(text, _WIDTH, initial_indent=f"  {head}", subsequent_indent=" " * (2 + len(head))) or [f"  {head}"]
-
-
-def _printable(line: str) -> str:
-    """Without what a terminal would take for a command: a trace's texts come from anywhere."""
-    return "".join(character if character.isprintable() else "?" for character in line)

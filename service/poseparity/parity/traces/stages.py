@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from ...trace.model import TracedStage
 from ...trace.reading import TraceFile
 from .parameters import ParameterDifference, differing_parameters
 from .values import Sides, State, ValueComparison, compare_value
@@ -59,7 +59,9 @@ def _compare_stage(a: TraceFile, b: TraceFile, name: str) -> StageComparison:
     mine, theirs = a.trace.stage(name), b.trace.stage(name)
     first_frames = first_frame(a, name), first_frame(b, name)
     values = []
-    for value in _names(mine, theirs):
+    # What passes through the stage first, then what comes out of it.
+    recorded = sorted([*mine.values, *theirs.values], key=lambda value: value.kind != "observed")
+    for value in dict.fromkeys(each.name for each in recorded):
         first, second = mine.value(value), theirs.value(value)
         if first and second:
             values.append(compare_value(Sides(name, a, b, first, second, first_frames)))
@@ -68,25 +70,20 @@ def _compare_stage(a: TraceFile, b: TraceFile, name: str) -> StageComparison:
             values.append(ValueComparison(value, (first or second).unit, "only-in-one", note=note))
     if name == a.trace.stages[-1].name == b.trace.stages[-1].name:
         values.append(_compare_labels(a, b))
-    return StageComparison(name, _worst(values), tuple(values), differing_parameters(mine, theirs))
+    state = worst(value.state for value in values)
+    return StageComparison(name, state, tuple(values), differing_parameters(mine, theirs))
+
+
+def worst(states: Iterable[State]) -> State:
+    """Of several; what only one trace has was recorded otherwise, and says nothing of what was computed."""
+    found = set(states)
+    return next((state for state in ("diverged", "within-tolerance") if state in found), "identical")
 
 
 def first_frame(side: TraceFile, stage: str) -> int:
     """The input's frame that a stage's first item belongs to: trimming cuts the frames before it."""
     found = side.result(stage, "first_frame")
     return int(found) if found is not None and found.shape == () else 0
-
-
-def _names(a: TracedStage, b: TracedStage) -> list[str]:
-    """Of the values of either: first what passes through the stage, then what comes out of it."""
-    values = sorted([*a.values, *b.values], key=lambda value: value.kind != "observed")
-    return list(dict.fromkeys(value.name for value in values))
-
-
-def _worst(values: list[ValueComparison]) -> State:
-    """A value that only one trace has was recorded otherwise: it says nothing of what was computed."""
-    states = {value.state for value in values}
-    return next((state for state in ("diverged", "within-tolerance") if state in states), "identical")
 
 
 def _compare_labels(a: TraceFile, b: TraceFile) -> ValueComparison:

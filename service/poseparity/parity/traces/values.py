@@ -88,14 +88,11 @@ class Sides:
     def items(self, frames: list[int]) -> Iterator[tuple[int, np.ndarray, np.ndarray]] | None:
         """(frame, A's item, B's item); None where they are not held."""
         if "observed" not in (self.mine.kind, self.theirs.kind):
-            whole = self.whole()
-            return whole and ((frame, *self._pick(whole, frame)) for frame in frames)
+            whole, (first_a, first_b) = self.whole(), self.first_frames
+            return whole and ((frame, whole[0][frame - first_a], whole[1][frame - first_b]) for frame in frames)
         if not frames or None in map(type_or_none, self._observed(frames[0])):
             return None
         return ((frame, *self._observed(frame)) for frame in frames)
-
-    def _pick(self, whole: tuple[np.ndarray, np.ndarray], frame: int) -> tuple[np.ndarray, np.ndarray]:
-        return whole[0][frame - self.first_frames[0]], whole[1][frame - self.first_frames[1]]
 
     def _observed(self, frame: int) -> tuple[np.ndarray | None, np.ndarray | None]:
         return (

@@ -10,7 +10,7 @@ from ...result import Cause
 from .without import Subject, pixels
 
 _UNIT = 1.25  # a joint may lie a little outside of the frame
-_CENTRED = 0.02
+_CENTRED = 0.02  # of half a frame: how far off a fitted offset may be; in [0, 1] it is off by the whole of 1
 
 
 def explain_coordinates(subject: Subject) -> list[Cause]:
@@ -46,6 +46,7 @@ def _mirrored(subject: Subject) -> Cause:
 def _unit_range(subject: Subject) -> Cause | None:
     """One side's coordinates are shares of a frame or of a region; the other's are pixels."""
     small, large, scale, _ = _small_side(subject)
+    # What reaches over four frame sizes is no share of a frame.
     if max(map(abs, small.extent)) > _UNIT or max(map(abs, large.extent)) <= 4 * _UNIT:
         return None
     affine = subject.found.affine

@@ -54,7 +54,13 @@ def explain_missing(subject: Subject, confidence: Confidence) -> list[Cause]:
     a, b = subject.a.missing_as, subject.b.missing_as
     if a is None or b is None or a == b or (a[:2] == b[:2] and confidence.kind == "constant"):
         return []
-    moved = _found_again(subject, a[:2], b[:2])
+    affine = subject.found.affine
+    # The place of one side is that of the other in its coordinates, as the joints are: it was taken for a position.
+    moved = (
+        affine.model.complexity > 0
+        and a[:2] != b[:2]
+        and np.linalg.norm((affine(np.array(a[:2])) - b[:2]) * affine.unit) <= 2 * subject.found.reach.max()
+    )
     counts = {side.name: int((~side.present).sum()) for side in (subject.a, subject.b)}
     if moved:
         side, other = ("A", b) if not any(b[:2]) else ("B", a)
@@ -67,15 +73,6 @@ def explain_missing(subject: Subject, confidence: Confidence) -> list[Cause]:
     return [Cause("missing-marker", title, evidence, _WRITE_ZEROS, PROVEN)]
 
 
-def _found_again(subject: Subject, a: tuple[float, float], b: tuple[float, float]) -> bool:
-    """Whether a place of A is one of B as the joints are, and the coordinates of the two are not the same."""
-    affine = subject.found.affine
-    if not affine.model.complexity or a == b:
-        return False
-    distance = np.linalg.norm((affine(np.array(a)) - b) * affine.unit)
-    return bool(distance <= 2 * subject.found.reach.max())
-
-
 def _gap_cause(subject: Subject, gap: Gaps) -> Cause:
     evidence = {
         f"joints that {gap.lacking} lacks": f"{gap.count} of {gap.joints.size}",
@@ -85,28 +82,19 @@ def _gap_cause(subject: Subject, gap: Gaps) -> Cause:
         title = f"missing joints of {gap.having} were moved with the others: they are no longer 0,0"
         confirm = "leave joints that are 0,0,0 out of every change of coordinates"
         return Cause("zeros-moved", title, evidence, confirm, PROVEN)
-    left = _left_as(subject, gap.lacking)
+    written = (subject.a if gap.lacking == "A" else subject.b).missing_as
+    left = "zeros" if written is None or not any(written[:2]) else in_words(written)
     if not gap.methods:
         title = f"{gap.lacking} has joints left as {left} where {gap.having} has values"
         evidence["how they were filled"] = "by no method known here: they were seen, or filled in another way"
         confirm = f"look at those frames of {gap.lacking}: threshold of the pose program, its crop, its network's size"
         return Cause("missing-joints", title, evidence, confirm, PROVEN)
-    title = (
-        f"{gap.having} was interpolated{_one_sided(gap)}, {gap.lacking} was not: its missing joints are left as {left}"
-    )
+    ends = gap.agreed("leading"), gap.agreed("trailing")
+    how = {(False, True): " forward only", (True, False): " backward only"}.get(ends, "")
+    title = f"{gap.having} was interpolated{how}, {gap.lacking} was not: its missing joints are left as {left}"
     evidence |= _filling(gap) | {"which gives": f"{gap.matched} of {gap.count} values"}
     confirm = f"interpolate {gap.lacking} as well, or compare before interpolation"
     return Cause("interpolated", title, evidence, confirm, PROVEN if gap.matched == gap.count else _MOSTLY)
-
-
-def _left_as(subject: Subject, side: str) -> str:
-    written = (subject.a if side == "A" else subject.b).missing_as
-    return "zeros" if written is None or not any(written[:2]) else in_words(written)
-
-
-def _one_sided(gap: Gaps) -> str:
-    ends = gap.agreed("leading"), gap.agreed("trailing")
-    return {(False, True): " forward only", (True, False): " backward only"}.get(ends, "")
 
 
 def _filling(gap: Gaps) -> dict[str, str]:

@@ -17,7 +17,7 @@ from ..sides import Side
 from .without import Subject, pixels
 
 LAST_DIGITS = "last-digits"
-_PAIRS = 40
+_PAIRS = 40  # of moments: 680 joints tell whether more than half of them agree
 _FINER = 0.1  # of the step that a side was rounded to: what else may be left then, or anything would fit
 _SMALL, _LARGEST = 0.01, 0.02  # body sizes
 _RANDOM = 0.5  # correlation of neighbouring frames: a movement that differs would last
@@ -76,7 +76,8 @@ def cut_off(found: Alignment, a: Side, b: Side) -> tuple[Alignment, Cause] | Non
     plain = with_affine(found, a, b, geometry.IDENTITY)
     for coarse, fine in ((b, a), (a, b)):
         grid = coarse.precision
-        numbers, finer = (side[plain.common][:, :2] for side in _of(plain, coarse))
+        sides = (plain.b, plain.a) if coarse.name == "B" else (plain.a, plain.b)
+        numbers, finer = (side[plain.common][:, :2] for side in sides)
         if grid.decimals is None or not is_off_grid(finer, grid, 0.0) or not are_cut_off(finer, numbers, grid):
             continue
         step = 2 * grid.half_step(numbers)
@@ -91,11 +92,6 @@ def cut_off(found: Alignment, a: Side, b: Side) -> tuple[Alignment, Cause] | Non
         reach = np.maximum(plain.reach, np.hypot(1, 1) * float(step.max()))
         return replace(plain, reach=reach), Cause("rounded", title, evidence, confirm, PROVEN)
     return None
-
-
-def _of(found: Alignment, coarse: Side) -> tuple[np.ndarray, np.ndarray]:
-    """The coarse side's keypoints and the other's, moment by moment."""
-    return (found.b, found.a) if coarse.name == "B" else (found.a, found.b)
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,9 @@ def explain_rest(subject: Subject, confidence: Confidence) -> Rest:
     found = subject.found
     if is_noise(found):
         left = remainder(found, subject.a, subject.b)
-        rounded = _rounded(subject, left, _of_noise(left, found)) if left.one_sided and _tells(left) else []
+        # A grid among larger differences says something, unless it is float32's against float64's.
+        tells = left.one_sided and (left.precision in COARSE or left.precision.digits is not None)
+        rounded = _rounded(subject, left, _of_noise(left, found)) if tells else []
         return Rest((*rounded, explain_noise(subject)), noise=True)
     if found.same_share <= SAME_SHARE:
         return Rest()
@@ -142,11 +140,6 @@ def explain_rest(subject: Subject, confidence: Confidence) -> Rest:
         return Rest((*rounded, explain_noise(subject)), noise=True)
     partly = _rounded(subject, left, _share_given(left, inside)) if left.one_sided else []
     return Rest(tuple(partly), unexplained=int(left.exceeding[inside].sum()))
-
-
-def _tells(left: Remainder) -> bool:
-    """Whether a grid among larger differences says something: float32 against float64 does not."""
-    return left.precision in COARSE or left.precision.digits is not None
 
 
 def _of_noise(left: Remainder, found: Alignment) -> float:

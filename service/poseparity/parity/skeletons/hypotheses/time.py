@@ -27,8 +27,12 @@ def _cut(subject: Subject) -> list[Cause]:
     without = subject.without_time()
     first_a, first_b = subject.found.time.rows_a[0], subject.found.time.rows_b[0]
     parts = [side for side in "AB" if not ends[f"{side} start"] and not ends[f"{side} end"]]
-    evidence = {"frames that match": len(subject.found.time.rows_a), **_only_some(ends), **subject.evidence(without)}
-    evidence |= _other_places(subject)
+    evidence = {
+        "frames that match": len(subject.found.time.rows_a),
+        **{f"frames only in {name[0]}, at its {name[2:]}": count for name, count in ends.items() if count},
+        **subject.evidence(without),
+        **_other_places(subject),
+    }
     if len(parts) == 1:
         part, whole = parts[0], "BA"[parts[0] == "B"]
         start, end = ends[f"{whole} start"], ends[f"{whole} end"]
@@ -50,10 +54,6 @@ def _left_over(subject: Subject) -> dict[str, int]:
     return result
 
 
-def _only_some(ends: dict[str, int]) -> dict[str, int]:
-    return {f"frames only in {name[0]}, at its {name[2:]}": count for name, count in ends.items() if count}
-
-
 def _other_places(subject: Subject) -> dict[str, str]:
     """Where else it fits as well: in a recording that stands still, the place cannot be told."""
     found = subject.found
@@ -61,6 +61,7 @@ def _other_places(subject: Subject) -> dict[str, str]:
         return {}
     limit = 1.02 * found.loss if not found.exact else None
     here, fitting = int(found.time.shift), []
+    # 40 rows either way are more than a second, at 30 frames a second, in which somebody stands still.
     for shift in range(here - 40, here + 41):
         rows = timing.shifted(subject.a.frame_count, subject.b.frame_count, shift)
         if len(rows.rows_a) == len(found.time.rows_a) and _fits(subject, rows, limit):
@@ -79,7 +80,7 @@ def _fits(subject: Subject, rows: timing.TimeMap, limit: float | None) -> bool:
         return False
     if limit is None:
         return bool((distance[common] <= found.reach.max()).all())
-    return float(np.minimum(distance[common] / found.body, 0.1).mean()) <= limit
+    return float(np.minimum(distance[common] / found.body, 0.1).mean()) <= limit  # capped as in `Alignment.loss`
 
 
 def _rate(subject: Subject) -> Cause:

@@ -131,8 +131,18 @@ def _cause(group: Group, facts: list[dict], operations: dict[str, list[str]], pl
     score = group.weight * _relevance(group.libraries, place)
     if all(fact["reference"] == fact["current"] for fact in facts):
         score *= certainty.BOTH_SIDES
-    evidence = {"what": _what(facts), "facts": [_fact(fact) for fact in facts[:_LISTED]], "count": len(facts)}
-    evidence["effect"] = _main(facts)["effect"]
+    main = _main(facts)
+    name = _SECTIONS.sub("", main["path"]).removesuffix(".state")
+    more = f" (and {len(facts) - 1} more)" if len(facts) > 1 else ""
+    evidence = {
+        "what": f"{name} {_value(main['reference'])} in A, {_value(main['current'])} in B{more}",
+        "facts": [
+            {"fact": fact["path"], "a": fact["reference"], "b": fact["current"], "verdict": fact["verdict"]}
+            for fact in facts[:_LISTED]
+        ],
+        "count": len(facts),
+        "effect": main["effect"],
+    }
     if own := [name for library in group.libraries for name in operations.get(library, ())]:
         evidence |= {"operations": own[:_LISTED], "operations_count": len(own)}
         score = min(certainty.AT_MOST, score + certainty.WITH_OPERATIONS)
@@ -175,17 +185,6 @@ def _main(facts: list[dict]) -> dict:
     """The fact that tells most: a version, or a pin, before what follows from it."""
     order = ("cv2_providers.names", "packages.*.version", "packages.*.public_version", "pins.*", "packages.*", "*")
     return min(facts, key=lambda fact: next(i for i, each in enumerate(order) if fnmatchcase(fact["path"], each)))
-
-
-def _what(facts: list[dict]) -> str:
-    main = _main(facts)
-    name = _SECTIONS.sub("", main["path"])
-    more = f" (and {len(facts) - 1} more)" if len(facts) > 1 else ""
-    return f"{name.removesuffix('.state')} {_value(main['reference'])} in A, {_value(main['current'])} in B{more}"
-
-
-def _fact(fact: dict) -> dict:
-    return {"fact": fact["path"], "a": fact["reference"], "b": fact["current"], "verdict": fact["verdict"]}
 
 
 def _value(value: object) -> str:

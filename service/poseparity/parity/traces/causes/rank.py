@@ -65,14 +65,11 @@ def _given(a: TraceFile, b: TraceFile, stages: tuple[StageComparison, ...]) -> I
         yield cause("input-differs", score=certainty.INPUT, a=shown[0], b=shown[1])
     mine, theirs = a.trace.bundle, b.trace.bundle
     known = mine.sha256 is not None and theirs.sha256 is not None  # a golden trace does not tell
-    if known and mine.sha256 != theirs.sha256 and not any(_of_bundle(stage) for stage in stages):
+    labels = any(value.name == "labels" and value.state == "diverged" for stage in stages for value in stage.values)
+    told = labels or any(each.path.partition(".")[0] not in CODE for stage in stages for each in stage.parameters)
+    if known and mine.sha256 != theirs.sha256 and not told:
         shown = [f"{each.name} {each.version} ({each.sha256[:12]})" for each in (mine, theirs)]
         yield cause("bundle-differs", score=certainty.BUNDLE_DIGEST, a=shown[0], b=shown[1])
-
-
-def _of_bundle(stage: StageComparison) -> bool:
-    labels = any(value.name == "labels" and value.state == "diverged" for value in stage.values)
-    return labels or any(parameter.path.partition(".")[0] not in CODE for parameter in stage.parameters)
 
 
 def _unknown(stage: StageComparison, a: TraceFile, b: TraceFile) -> Cause:

@@ -38,8 +38,9 @@ def causes_of_transforms(stage: str, a: list, b: list, score: float) -> Iterator
     """What differs between two lists of transforms, thing by thing."""
     mine, theirs = _transforms(a), _transforms(b)
     pairs = _pairs(mine, theirs)
-    for side, other, lists in (("B", "A", (mine, 0)), ("A", "B", (theirs, 1))):
-        yield from _absent(stage, side, other, _alone(*lists, pairs), score)
+    for side, other, listed, place in (("B", "A", mine, 0), ("A", "B", theirs, 1)):
+        alone = [each for each in listed if not any(each is pair[place] for pair in pairs)]
+        yield from _absent(stage, side, other, alone, score)
     yield from _order(stage, pairs, score)
     for first, second in pairs:
         for each in differences("", first.arguments, second.arguments, into_lists=True):
@@ -74,15 +75,11 @@ def causes_of_classes(
 def _transforms(listed: list) -> list[_Transform]:
     tables = [dict(each) if isinstance(each, dict) else {"type": each} for each in listed]
     kinds = [show(table.pop("type", None)) for table in tables]
-    return [
-        _Transform(place, kind, _name(kinds, place), table)
-        for place, (kind, table) in enumerate(zip(kinds, tables, strict=True))
-    ]
-
-
-def _name(kinds: list[str], place: int) -> str:
-    kind = kinds[place]
-    return kind if kinds.count(kind) == 1 else f"{kind} (number {kinds[: place + 1].count(kind)})"
+    transforms = []
+    for place, (kind, table) in enumerate(zip(kinds, tables, strict=True)):
+        name = kind if kinds.count(kind) == 1 else f"{kind} (number {kinds[: place + 1].count(kind)})"
+        transforms.append(_Transform(place, kind, name, table))
+    return transforms
 
 
 def _pairs(a: list[_Transform], b: list[_Transform]) -> list[Pair]:
@@ -104,10 +101,6 @@ def _pairs(a: list[_Transform], b: list[_Transform]) -> list[Pair]:
                 left.remove(found)
                 pairs.append((mine, found))
     return sorted(pairs, key=lambda pair: pair[0].place)
-
-
-def _alone(listed: list[_Transform], side: int, pairs: list[Pair]) -> list[_Transform]:
-    return [each for each in listed if not any(each is pair[side] for pair in pairs)]
 
 
 def _absent(stage: str, side: str, other: str, alone: list[_Transform], score: float) -> Iterator[Cause]:

@@ -13,7 +13,7 @@ from ..stages import first_frame
 
 _STAGES = [row.name for row in STAGES if "keypoints" in row.values]  # the first that differs is drawn
 _WORST = 3  # frames that are drawn, each a good distance from the others
-_APART = 5  # frames
+_APART = 5  # frames, a sixth of a second at 30 a second: nearer ones look the same
 _SIZE = 300.0  # of a drawing, in its own units
 _MARGIN = 18.0
 _PLOT = (640.0, 150.0)  # of the difference over time
@@ -118,8 +118,11 @@ def score_bars(a: TraceFile, b: TraceFile) -> list[Bar]:
 def differing_skeletons(a: TraceFile, b: TraceFile) -> Skeletons | None:
     """The joints of the first stage in which they differ, where both traces hold them."""
     for stage in _STAGES:
-        mine, theirs = (side.result(stage, "keypoints") for side in (a, b))
-        if mine is None or theirs is None or not _are_skeletons(mine, theirs):
+        both = [side.result(stage, "keypoints") for side in (a, b)]
+        if any(each is None or each.ndim != 3 or each.shape[1:] != (len(CSV_NAMES), 3) for each in both):
+            continue
+        mine, theirs = both
+        if not (np.isfinite(mine).all() and np.isfinite(theirs).all()):
             continue
         starts = first_frame(a, stage), first_frame(b, stage)
         frames = np.arange(max(starts), min(starts[0] + len(mine), starts[1] + len(theirs)))
@@ -152,10 +155,6 @@ def joint_bars(skeletons: Skeletons) -> tuple[Bar, ...]:
     return tuple(
         Bar(CSV_NAMES[joint], (float(means[joint]),), (100 * float(means[joint] / longest),)) for joint in order
     )
-
-
-def _are_skeletons(a: np.ndarray, b: np.ndarray) -> bool:
-    return all(each.ndim == 3 and each.shape[1:] == (len(CSV_NAMES), 3) and np.isfinite(each).all() for each in (a, b))
 
 
 def _largest(skeletons: Skeletons) -> np.ndarray:
@@ -210,7 +209,7 @@ def _plot(skeletons: Skeletons) -> Plot:
         (
             round(row * step, 2),
             round(height * (1 - value / top), 2),
-            round(max(step * 0.8, 0.5), 2),
+            round(max(step * 0.8, 0.5), 2),  # with a gap, and never so thin that the bars of a long clip vanish
             round(height * value / top, 2),
         )
         for row, value in enumerate(largest.tolist())

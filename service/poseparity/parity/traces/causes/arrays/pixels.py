@@ -14,6 +14,7 @@ from ...stages import StageComparison
 from .. import certainty
 from ..catalogue import cause
 
+# OpenCV's own quality and libjpeg's first: of several that explain as much, the first is told.
 _QUALITIES = (95, 75, 90, 85, 80, 70, 60, 50, 98, 100)
 _FRAMES = 3  # frames that are looked at
 _EXPLAINED = 0.5  # share of the difference that an explanation has to take away
@@ -45,10 +46,14 @@ def of_network_input(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iter
     if stage.differing[0].name != "network_input":
         return
     samples = _samples(stage, a, b)
-    found = [*_colours(stage.name, samples), *_conversions(stage.name, samples)]
+    found = list(_conversions(stage.name, samples))
+    if samples and all(each.a.shape == each.b.shape and np.array_equal(each.a[..., ::-1], each.b) for each in samples):
+        found.insert(0, cause("colour-order", score=certainty.PIXELS, stage=stage.name, side="B"))
     yield from found
     if not found and not stage.parameters:
-        what = _amount(samples) if samples else "by how much is not known"
+        alike = [np.abs(each.a - each.b).mean() for each in samples if each.a.shape == each.b.shape]
+        other = "other sizes" if samples else "by how much is not known"
+        what = f"{np.mean(alike):.2g} grey levels on average" if alike else other
         yield cause(
             "pixels-changed", score=certainty.UNEXPLAINED_PIXELS, stage=stage.name, value="network_input", what=what
         )
@@ -74,11 +79,6 @@ def _samples(stage: StageComparison, a: TraceFile, b: TraceFile) -> list[_Sample
             crop = image[y : y + height, x : x + width]
             samples.append(_Sample(crop, *(each.astype(np.float64) for each in inputs)))
     return samples
-
-
-def _colours(stage: str, samples: list[_Sample]) -> Iterator[Cause]:
-    if samples and all(each.a.shape == each.b.shape and np.array_equal(each.a[..., ::-1], each.b) for each in samples):
-        yield cause("colour-order", score=certainty.PIXELS, stage=stage, side="B")
 
 
 def _conversions(stage: str, samples: list[_Sample]) -> Iterator[Cause]:
@@ -162,8 +162,3 @@ def _jpeg(image: np.ndarray, quality: int) -> np.ndarray:
 
     _, content = cv2.imencode(".jpg", np.ascontiguousarray(image), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return cv2.imdecode(content, cv2.IMREAD_COLOR)
-
-
-def _amount(samples: list[_Sample]) -> str:
-    differences = [np.abs(each.a - each.b).mean() for each in samples if each.a.shape == each.b.shape]
-    return f"{np.mean(differences):.2g} grey levels on average" if differences else "other sizes"

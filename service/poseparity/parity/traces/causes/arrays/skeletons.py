@@ -27,7 +27,9 @@ def of_interpolate(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterat
     sides = (("A", mine, theirs), ("B", theirs, mine))
     for side, keypoints, other in sides:
         left = _missing(keypoints) & ~_missing(other)
-        what = _left_out(left, gaps) or _held_values(keypoints, other, gaps)
+        ends = zip(("at the start", "at the end"), _ends(gaps), strict=True)
+        where = " and ".join(name for name, mask in ends if (left & mask).any())
+        what = f"joints missing {where} stay 0,0,0" if where else _held_values(keypoints, other, gaps)
         if left.any() and (left == (gaps & ~_missing(other))).all():
             score = certainty.SHOWN if _inner(gaps).any() else certainty.SHOWN_AT_THE_ENDS
             yield cause("interpolation-off", score=score, stage=stage.name, side=side, joints=int(left.sum()))
@@ -78,13 +80,6 @@ def _is_skeleton(keypoints: np.ndarray) -> bool:
 def _missing(keypoints: np.ndarray) -> np.ndarray:
     """Boolean (frames, joints)."""
     return ~keypoints.any(axis=-1)
-
-
-def _left_out(left: np.ndarray, gaps: np.ndarray) -> str:
-    """Which gaps a side leaves open, in words; "" where none."""
-    places = zip(("at the start", "at the end"), _ends(gaps), strict=True)
-    where = [name for name, mask in places if (left & mask).any()]
-    return f"joints missing {' and '.join(where)} stay 0,0,0" if where else ""
 
 
 def _held_values(keypoints: np.ndarray, other: np.ndarray, gaps: np.ndarray) -> str:
