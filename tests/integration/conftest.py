@@ -13,7 +13,16 @@ from tests.integration.web_server import Server
 from tests.openpose_for_tests import install
 
 # Those that `scripts/test --quick` takes along: one of each kind of thing, a second or two each.
-QUICK = ("compare_command", "compare_page", "compare_traces", "csv_input", "gate_command", "pipeline", "web_protocol")
+QUICK = (
+    "compare_command",
+    "compare_page",
+    "compare_traces",
+    "csv_input",
+    "gate_command",
+    "pipeline",
+    "replay",
+    "web_protocol",
+)
 UPLOAD_LIMIT = 32 * 2**20
 STALL_SECONDS = 5
 

@@ -16,7 +16,12 @@ import pytest
 from PIL import Image
 
 from poseparity import numerics, skeleton_csv
+from poseparity.cli import main as cli
+from poseparity.environment import snapshots
+from poseparity.inputs import Input
+from poseparity.trace.recording import record
 from poseparity.trace.writing import read_trace
+from tests.faults import bundles
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 
@@ -183,6 +188,85 @@ def test_run_writes_a_trace_and_its_arrays(demo_result, tmp_path):
     pins = trace.environment["pins"]["by_name"]
     assert {pin["ok"] for pin in pins.values()} == {True}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.json", "out.npz", "skeleton.csv"]
+
+
+def test_trace_starts_once_for_all_clips_and_one_without_an_answer_stops_no_other(pipeline, demo_result, tmp_path):
+    """Between two good ones lies one with too few joints; an earlier call had left what is the other way round now."""
+    lost = np.where(np.arange(17)[:, None] < 9, 0, demo_result.skeleton.keypoints)
+    contents = {"a.csv": demo_result.csv, "lost.csv": skeleton_csv.write(lost), "b.csv": demo_result.csv[:20_000]}
+    contents["b.csv"] = contents["b.csv"].rpartition(b"\n")[0] + b"\n"
+    clips = [tmp_path / name for name in contents]
+    for clip in clips:
+        clip.write_bytes(contents[clip.name])
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("a.csv.error.txt", "lost.csv.trace.json", "lost.csv.trace.npz"):
+        (out / name).write_text("of an earlier call")
+    done = poseparity("trace", *clips, "--output", out, "--trace-arrays")
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [
+        f"{clips[0]}: {out / 'a.csv.trace.json'}",
+        f"{clips[1]}: no trace, see {out / 'lost.csv.error.txt'}",
+        f"{clips[2]}: {out / 'b.csv.trace.json'}",
+    ]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "a.csv.trace.json", "a.csv.trace.npz", "b.csv.trace.json", "b.csv.trace.npz", "lost.csv.error.txt",
+    ]  # fmt: skip
+    said = (out / "lost.csv.error.txt").read_text()
+    assert done.stderr == said and said.startswith("poseparity: ") and "joints are missing" in said
+    assert len(said.splitlines()) == 2
+    traces = [read_trace(out / f"{name}.trace.json") for name in ("a.csv", "b.csv")]
+    assert traces[0].environment == traces[1].environment is not None
+    for clip, trace in zip((clips[0], clips[2]), traces, strict=True):
+        alone = record(pipeline, Input(clip, "csv"))[1]
+        assert (trace.input, trace.prediction, trace.bundle) == (alone.input, alone.prediction, alone.bundle)
+        assert [stage.digest for stage in trace.stages] == [stage.digest for stage in alone.stages]
+        assert trace.arrays.sha256 == hashlib.sha256((out / trace.arrays.file).read_bytes()).hexdigest()
+
+
+def test_a_bundle_that_cannot_be_loaded_is_what_every_clip_says(
+    demo_bundle, demo_result, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(snapshots, "of", lambda _: {})
+    damaged = bundles.flipped_bit("pose", bundles.FIRST["pose"], in_manifest=False)
+    bundle = bundles.copied(demo_bundle.folder, tmp_path / "bundle", damaged)
+    clips = [tmp_path / name for name in ("a.csv", "b.csv")]
+    for clip in clips:
+        clip.write_bytes(demo_result.csv)
+    status = cli.main(["trace", *map(str, clips), "--output", str(tmp_path), "--bundle", str(bundle)])
+    assert status == 2
+    said = [(tmp_path / f"{clip.name}.error.txt").read_text() for clip in clips]
+    assert said[0] == said[1] and "pose.safetensors has sha256" in said[0]
+    assert capsys.readouterr().err == "".join(said)
+
+
+@pytest.mark.parametrize(
+    "clips, words",
+    [
+        (("x/a.csv", "y/a.csv"), "have one name"),
+        (("x/a.csv", "out/x/../a.csv.trace.json"), "is an input, which is not overwritten"),
+        (("x/a.csv", "x/a.csv"), "have one name"),
+    ],
+)
+def test_traces_that_would_take_each_others_place_are_refused_before_anything_is_taken_away(
+    tmp_path, capsys, clips, words
+):
+    paths = [tmp_path / clip for clip in clips]
+    for path in (*paths, tmp_path / "out/x/y"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    for path in (*paths, tmp_path / "out/a.csv.error.txt"):
+        path.write_text("Nose_x,Nose_y")
+    # A bundle that is not there would be told of as soon as it is loaded.
+    options = ["--output", str(tmp_path / "out"), "--bundle", str(tmp_path / "absent")]
+    assert cli.main(["trace", *map(str, paths), *options]) == 2
+    message, fix = capsys.readouterr().err.splitlines()
+    assert words in message and fix.startswith("  fix: ")
+    assert all(path.exists() for path in (*paths, tmp_path / "out/a.csv.error.txt"))
+
+
+def test_traces_go_to_a_folder_that_is_there(tmp_path, capsys):
+    assert cli.main(["trace", str(tmp_path / "a.csv"), "--output", str(tmp_path / "absent")]) == 2
+    assert "absent is no folder" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The command line: run, compare, gate, env, serve, bundle."""
+"""The command line: run, trace, compare, gate, env, serve, bundle."""
 
 from __future__ import annotations
 
@@ -14,16 +14,12 @@ from ..errors import OutputError, PoseParityError, TooManyMissingJoints
 from ..outputs import check_output
 from ..settings import ROOT, Settings, load_settings
 from . import bundle as bundle_actions
-from . import bundle_fetch, bundle_import, bundle_sign, compare, gate, tracing
+from . import bundle_fetch, bundle_import, bundle_sign, compare, gate, trace, tracing, words
 
 if TYPE_CHECKING:
     from ..pipeline import PipelineResult
     from ..records import Skeleton
 
-_UNPINNED = (
-    "poseparity: WARNING: --unpinned: the numerical pins are not set and not checked. Scores may differ from those of "
-    "every other machine, and from this one's tomorrow. Use them to compare, and for nothing else."
-)
 _PIPE_CLOSED = 141  # what a shell shows of a program that SIGPIPE ended
 _LONGEST = 3  # stretches that the summary names; --json has more
 
@@ -40,11 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         # Whoever read what we print has enough, as `head` has: the rest goes nowhere, Python's own last flush included.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _PIPE_CLOSED
-    except PoseParityError as error:
-        print(f"poseparity: {error}\n  fix: {error.fix}", file=sys.stderr)
-        return 2
-    except OSError as error:
-        print(f"poseparity: {error}\n  fix: check that path and its permissions", file=sys.stderr)
+    except (PoseParityError, OSError) as error:
+        print(words.failure(error), file=sys.stderr)
         return 2
 
 
@@ -66,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     tracing.add_options(run)
     run.set_defaults(command=_run)
 
+    trace.add_parser(commands)
     compare.add_parser(commands)
     gate.add_parser(commands)
 
@@ -92,7 +86,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..inputs import Input, kind_of, parse_box, parse_size
 
     if options.unpinned:
-        print(_UNPINNED, file=sys.stderr)
+        print(words.UNPINNED, file=sys.stderr)
     else:
         numerics.restart_with_pins()
     settings = _settings(options.bundle)
@@ -103,7 +97,7 @@ def _run(options: argparse.Namespace) -> int:
     from ..startup import load_pipeline  # imports torch: a wrong path or option is told before that
 
     try:
-        environment = tracing.begin_snapshot(options, settings.bundle)
+        environment = tracing.begin_snapshot(settings.bundle) if options.trace else None
         pipeline = load_pipeline(settings, pinned=not options.unpinned)
         result = tracing.answer(pipeline, given, options, environment)
     except TooManyMissingJoints as error:

@@ -37,10 +37,8 @@ def check_options(options: argparse.Namespace) -> None:
         check_output(_arrays_path(options), source=options.input)
 
 
-def begin_snapshot(options: argparse.Namespace, bundle: Path) -> Future[dict] | None:
+def begin_snapshot(bundle: Path) -> Future[dict]:
     """The environment as it is now, described while the models are loaded: ultralytics changes variables then."""
-    if not options.trace:
-        return None
     background = ThreadPoolExecutor(1)
     try:
         return background.submit(snapshots.of, bundle)

@@ -17,6 +17,7 @@ from .files import VerifyError, digest_of, optional_text, sha256_file, worker_co
 
 LISTED_FILES = 10
 LISTED_MISSING = 500
+HANDED_OUT = 256  # files a job: a job each costs more than the hashing of most of them
 # Files that the installer writes for itself: they differ between pip and uv and say nothing about the package.
 INSTALLER_FILES = {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"}
 
@@ -176,11 +177,13 @@ def shortened_list(items: list[str], count: int) -> list[str]:
 
 def check_distributions(items: list[Distribution]) -> dict[str, dict[str, str]]:
     """{distribution: {path: check_file()'s answer}}, all files hashed by a pool of threads."""
-    jobs = [(item, row) for item in items if item.rows is not None for row in hashed_rows(item.rows)]
+    files = [(item, row) for item in items if item.rows is not None for row in hashed_rows(item.rows)]
+    jobs = [files[start:start + HANDED_OUT] for start in range(0, len(files), HANDED_OUT)]
     with ThreadPoolExecutor(worker_count()) as pool:
-        states = list(pool.map(lambda job: check_file(job[0].location, job[1]), jobs))
+        answered = list(pool.map(lambda job: [check_file(item.location, row) for item, row in job], jobs))
+    states = [state for job in answered for state in job]
     answer: dict[str, dict[str, str]] = {item.name: {} for item in items if item.rows is not None}
-    for index, (item, row) in enumerate(jobs):
+    for index, (item, row) in enumerate(files):
         answer[item.name][row.path] = states[index]
     return answer
 

@@ -90,7 +90,7 @@ def judge(local: Path, server: Path, policy: Path, image: Image, names: Sequence
     names = names or mine.clips()
     if not names:
         raise InputError(f"{local} holds no CLIP.trace.json, so there is nothing to compare with",
-                         fix=f"poseparity run CLIP --trace {local}/CLIP.trace.json")  # fmt: skip
+                         fix=f"poseparity trace CLIP --output {local}")  # fmt: skip
     measure = load_measure(mine, policy)
     traces = [load_trace(mine.trace(name)) for name in names]
     clips = tuple(compare_clip(name, trace, theirs, measure) for name, trace in zip(names, traces, strict=True))

@@ -32,13 +32,20 @@ class Side:
     def trace(self, clip: str) -> Path:
         return self.folder / f"{clip}{_TRACE}"
 
+    def arrays(self, clip: str) -> Path:
+        """What `poseparity run --trace-arrays` writes beside that trace."""
+        return self.trace(clip).with_suffix(".npz")
+
+    def error(self, clip: str) -> Path:
+        return self.folder / f"{clip}.error.txt"
+
     def clips(self) -> list[str]:
         """The names of the clips that have a trace."""
         return sorted(path.name.removesuffix(_TRACE) for path in self.folder.glob(f"*{_TRACE}"))
 
     def said(self, clip: str) -> str:
         """What was said while the clip ran; "" where nothing was."""
-        return _text(self.folder / f"{clip}.error.txt")
+        return _text(self.error(clip))
 
 
 def json_object(path: Path) -> dict | None:

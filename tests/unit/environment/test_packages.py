@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from poseparity.environment.packages import (
+    HANDED_OUT,
     Distribution,
     RecordRow,
+    check_distributions,
     collapse_missing,
     hashed_rows,
     normalise_name,
@@ -60,3 +64,27 @@ def test_digest_of_a_build_ignores_the_installer_and_scripts():
     assert digest(pip) == digest(uv)
     assert digest(pip) != digest([RecordRow("p/a.py", "sha256", "9"), rows[1]])
     assert digest(None) is None and digest(rows, editable=True) is None
+
+
+def test_every_file_of_every_distribution_has_its_own_answer(tmp_path):
+    """More files than a job takes, in distributions that begin and end in the middle of one."""
+    items = []
+    for name, count in (("first", HANDED_OUT - 7), ("second", 3), ("third", 2 * HANDED_OUT)):
+        files = [f"{name}/{number}.txt" for number in range(count)]
+        (tmp_path / name).mkdir()
+        rows = []
+        for path in files:
+            (tmp_path / path).write_text(path)
+            digest = hashlib.sha256(path.encode()).digest()
+            rows.append(RecordRow(path, "sha256", base64.urlsafe_b64encode(digest).rstrip(b"=").decode()))
+        items.append(Distribution(name, "1", tmp_path, False, rows))
+    expected = {item.name: {row.path: "ok" for row in item.rows} for item in items}
+    assert check_distributions([*items, Distribution("without", "1", tmp_path, False, None)]) == expected
+    for path, state in (("first/0.txt", "missing"), ("second/2.txt", "modified"), (rows[-1].path, "missing")):
+        expected[path.partition("/")[0]][path] = state
+        if state == "missing":
+            (tmp_path / path).unlink()
+        else:
+            (tmp_path / path).write_text("something else")
+    assert check_distributions(items) == expected
+    assert check_distributions([]) == {}
