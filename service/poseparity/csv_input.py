@@ -64,6 +64,7 @@ def _assumed_crop(skeleton: Skeleton, parameters: CropParameters) -> tuple[Box, 
     if parameters.strategy == "none" and frame is not None:
         return Box(0, 0, frame.width, frame.height), "the whole frame"
     positions = skeleton.keypoints[~skeleton.missing][:, :2]
-    padding = getattr(parameters, "padding", 0.0)
+    padding = getattr(parameters, "padding", 0.0)  # a strategy without a crop of its own has none
+    # A joint is a box without an extent.
     crop = padded_union(np.hstack([positions, positions]), padding, frame or _UNKNOWN_FRAME)
     return crop, f"the extent of all joints, padded by {padding:.0%}"

@@ -12,7 +12,7 @@ from .records import Box, Size
 from .skeleton_csv import SEPARATORS, is_utf16
 
 Kind = Literal["video", "csv"]
-_HEAD_BYTES = 4096
+_HEAD_BYTES = 4096  # the header of a skeleton CSV has 428, and what is binary shows that sooner
 _LARGEST = 100_000  # pixels: more than any video has, and little enough for every computation with it
 _FIX = "send a video (H.264 or MPEG-4 in .mp4, .avi, .mov, .mkv) or a skeleton CSV (header Nose_x,Nose_y,Nose_c,...)"
 
@@ -103,6 +103,7 @@ def _is_text(head: bytes) -> bool:
 def _positive_integers(text: str, separator: str, count: int, what: str, expected: str) -> list[int]:
     parts = [part.strip() for part in text.split(separator)]
     fix = f"give the {what} as {expected}"
+    # Nine digits are more than any size, and few enough for int().
     if len(parts) != count or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
         raise InputError(f"the {what} is {text[:40]!r}, expected {expected}", fix=fix)
     values = [int(part) for part in parts]

@@ -22,8 +22,8 @@ from .errors import PinError, ProcessorError
 from .settings import ROOT
 
 PINS_FILE = ROOT / "lockfiles/numerics.env"
-SEED = 42
-REQUIRED_FEATURES = ("avx2", "fma")
+SEED = 42  # any number will do, as long as it is the same everywhere
+REQUIRED_FEATURES = ("avx2", "fma")  # what numerics.env holds the libraries to, whatever else a processor has
 _RESTARTED = "POSEPARITY_RESTARTED"
 
 # Two libraries say at every start that a pin switches off what this CPU lacks, or that it was obeyed. `enforce` knows

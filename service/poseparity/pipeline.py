@@ -212,6 +212,7 @@ class Pipeline:
             records[stage.name], seconds[stage.name] = record, time.perf_counter() - began
         return PipelineResult(
             bundle=self.bundle.identity(),
+            # That of a CSV is what was sent: no stage made it.
             skeleton=start or records[POSE.name],
             kept=records[TRIM.name],
             prediction=record,
@@ -230,6 +231,7 @@ def _crop_stages(bundle: Bundle, engine: PoseEngine, lanes: InPlace) -> tuple[St
 
 
 def _call(stage: Stage, record, observe: Observe):
+    # Where nobody looks, a stage is spared the work of showing.
     if observe is unobserved or not isinstance(stage, Observed):
         return stage(record)
     return stage(record, lambda name, value: observe(f"{stage.name}.{name}", value))

@@ -37,11 +37,13 @@ def without_unseen(skeleton: Skeleton) -> Skeleton:
     if not skeleton.keypoints[..., 2].any():
         message = "every confidence is 0: positions are kept, and a model that was trained with confidences sees none"
         return _with(skeleton, Notice("no-confidences", message))
-    position, times = _commonest(skeleton.keypoints[placed, :2])
+    positions, times = np.unique(skeleton.keypoints[placed, :2], axis=0, return_counts=True)
+    commonest = _position(positions[times.argmax()])
     keypoints = skeleton.keypoints.copy()
     keypoints[placed] = 0
     message = (
-        f"{int(placed.sum())} of {placed.size} joints have confidence 0 and a position ({times} of them {position}): "
+        f"{int(placed.sum())} of {placed.size} joints have confidence 0 and a position ({times.max()} of them "
+        f"{commonest}): "
         f"they are taken as missing; {_MISSING_IS_ZERO}"
     )
     return _with(replace(skeleton, keypoints=keypoints), Notice("zero-confidence", message))
@@ -138,11 +140,6 @@ def _stands_for_missing(
     return int((parts_at_once >= _PARTS_AT_ONCE).sum()) > 1
 
 
-def _commonest(positions: np.ndarray) -> tuple[str, int]:
-    found, times = np.unique(positions, axis=0, return_counts=True)
-    return _position(found[times.argmax()]), int(times.max())
-
-
 def _position(position: np.ndarray) -> str:
     return ",".join(f"{value:g}" for value in position.tolist())
 
@@ -175,8 +172,13 @@ def _outside(skeleton: Skeleton, seen: np.ndarray, what: str, box: Box, *, refus
     if not outside.any():
         return
     code = f"joints-outside-{what}"
+    described = {
+        "frame": f"frame {box.width}x{box.height}",
+        "crop": f"crop {box.x},{box.y},{box.width},{box.height}",
+        "reference": f"bundle's fixed box {box.width}x{box.height}",
+    }[what]
     found = (
-        f"{int(outside.sum())} of {len(outside)} joints are outside of the {_described(what, box)}, by up to "
+        f"{int(outside.sum())} of {len(outside)} joints are outside of the {described}, by up to "
         f"{beyond.max():.0f} pixels"
     )
     fix = f"check that the {what} and the CSV belong to one video, and that coordinates are pixels of the full frame"
@@ -184,9 +186,3 @@ def _outside(skeleton: Skeleton, seen: np.ndarray, what: str, box: Box, *, refus
         details = {"outside": int(outside.sum()), "seen": len(outside)}
         raise InputError(found, code=code, fix=fix, details=details | told(skeleton))
     yield Notice(code, f"{found}: {fix}")
-
-
-def _described(what: str, box: Box) -> str:
-    if what == "crop":
-        return f"crop {box.x},{box.y},{box.width},{box.height}"
-    return {"frame": "frame", "reference": "bundle's fixed box"}[what] + f" {box.width}x{box.height}"

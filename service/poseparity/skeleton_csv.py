@@ -30,9 +30,9 @@ _BLANK = frozenset((
     "1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan",
 ))  # fmt: skip
 _MARKER = [-1.0, -1.0, -1.0]
-_LISTED_COLUMNS = 12
-_UTF16_SAMPLE = 64
-_LONGEST_HEADER = 64 * 1024
+_LISTED_COLUMNS = 12  # of those that are not used: there may be thousands
+_UTF16_SAMPLE = 64  # bytes, 32 letters of UTF-16: the header is longer than that
+_LONGEST_HEADER = 64 * 1024  # bytes; a right one has 428, and three separators are tried on it
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,10 @@ def write(keypoints: np.ndarray) -> bytes:
         UTF-8 text, lines ended by "\\n".
     """
     rows = np.asarray(keypoints, dtype=np.float64).reshape(len(keypoints), len(HEADER))
-    lines = [",".join(HEADER), *(",".join(_number(value) for value in row) for row in rows.tolist())]
+    lines = [",".join(HEADER)]
+    for row in rows.tolist():
+        # repr is the shortest text that reads back to the same float64; a missing joint stays the 0,0,0 it is known as.
+        lines.append(",".join("0" if value == 0 and math.copysign(1, value) > 0 else repr(value) for value in row))
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -88,7 +91,8 @@ def read_with_notices(content: bytes, *, max_frames: int) -> SkeletonCsv:
     separator = _separator(text)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        rows = _filled_rows(reader)
+        # Rows that hold anything. One of blank cells does: it is a frame in which nobody was seen.
+        rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
         columns = _Columns(next(rows))
         values = [columns.values(row, reader.line_num) for row in _limited(rows, max_frames)]
     except csv.Error as error:
@@ -106,14 +110,10 @@ def is_utf16(head: bytes) -> bool:
         return True
     sample = head[:_UTF16_SAMPLE]
     return any(
+        # A header is ASCII, so one byte of each pair is a letter of it and the other one 0.
         len(letters) >= 4 and not any(others) and all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in letters)
         for letters, others in ((sample[0::2], sample[1::2]), (sample[1::2], sample[0::2]))
     )
-
-
-def _number(value: float) -> str:
-    # repr is the shortest text that reads back to the same float64; "0" keeps a missing joint the 0,0,0 it is known as.
-    return "0" if value == 0 and math.copysign(1, value) > 0 else repr(value)
 
 
 def _text(content: bytes) -> str:
@@ -136,12 +136,7 @@ def _separator(text: str) -> str:
     def columns_found(separator: str) -> int:
         return sum(name.strip(' "') in HEADER for name in header.split(separator))
 
-    return max(SEPARATORS, key=columns_found)
-
-
-def _filled_rows(reader) -> Iterator[list[str]]:
-    """The rows that hold anything. One of blank cells does: it is a frame in which nobody was seen."""
-    return (row for row in reader if len(row) > 1 or "".join(row).strip())
+    return max(SEPARATORS, key=columns_found)  # of equals the first: a comma
 
 
 def _limited(rows: Iterator[list[str]], max_frames: int) -> Iterator[list[str]]:
@@ -179,7 +174,10 @@ class _Columns:
             raise _bad(f"line {line} has {len(row)} values, expected {self._fewest}", line=line)
         self._nameless_used |= any(row[position].strip() for position in self._nameless if position < len(row))
         values = [_value(row[position], line, name) for name, position in zip(HEADER, self._order, strict=True)]
-        _check_confidences(values, line)
+        for start in range(0, len(values), 3):
+            confidence = values[start + 2]
+            if confidence < 0 and values[start : start + 3] != _MARKER:
+                raise _bad(f"line {line} has the negative confidence {confidence}", line=line)
         return values
 
     def notices(self) -> Iterator[Notice]:
@@ -225,13 +223,6 @@ def _value(cell: str, line: int, column: str) -> float:
             column=column,
         )
     return value
-
-
-def _check_confidences(values: list[float], line: int) -> None:
-    for start in range(0, len(values), 3):
-        confidence = values[start + 2]
-        if confidence < 0 and values[start : start + 3] != _MARKER:
-            raise _bad(f"line {line} has the negative confidence {confidence}", line=line)
 
 
 def _clear_blank(keypoints: np.ndarray) -> Iterator[Notice]:

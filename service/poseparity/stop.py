@@ -14,7 +14,7 @@ from contextvars import ContextVar
 
 from .errors import PoseParityError, TookTooLong
 
-_ASK_S = 0.2  # how often is asked while another program works
+_ASK_S = 0.2  # how often is asked while another program works: nobody waits longer for a place that got free
 
 
 class Stop:
@@ -42,7 +42,12 @@ class Stop:
     def reason(self) -> PoseParityError | None:
         """Why it is to end; None while it is to go on."""
         if self._reason is None and time.monotonic() > self._ends:
-            self.because(_took_too_long(self._seconds))
+            late = TookTooLong(
+                f"the answer was not computed within {self._seconds:g} seconds",
+                fix="send a shorter or smaller video, or let the service raise POSEPARITY_INFERENCE_TIMEOUT_S",
+                details={"max_seconds": self._seconds},
+            )
+            self.because(late)
         return self._reason
 
     def passes(self, at: dict) -> None:
@@ -99,11 +104,3 @@ def wait(process: subprocess.Popen, seconds: float | None = None) -> int:
         except subprocess.TimeoutExpired:
             if left <= _ASK_S:
                 raise
-
-
-def _took_too_long(seconds: float) -> TookTooLong:
-    return TookTooLong(
-        f"the answer was not computed within {seconds:g} seconds",
-        fix="send a shorter or smaller video, or let the service raise POSEPARITY_INFERENCE_TIMEOUT_S",
-        details={"max_seconds": seconds},
-    )

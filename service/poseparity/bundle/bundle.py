@@ -265,7 +265,11 @@ class Bundle(Table):
             BundleError: it is missing, or not in the bundle's folder.
         """
         path = self.folder / name
-        if not _is_inside(path, self.folder):
+        try:
+            is_inside = path.resolve().is_relative_to(self.folder.resolve())
+        except (OSError, RuntimeError):  # a link to itself
+            is_inside = False
+        if not is_inside:
             raise BundleError(
                 f"{path} is a link that leads out of the bundle, or nowhere",
                 fix="copy the file into the bundle: a bundle is whole, wherever it is moved",
@@ -305,6 +309,7 @@ def load_bundle(folder: Path, signers: Path | None = None) -> Bundle:
     manifest = folder / MANIFEST
     if not manifest.is_file():
         raise BundleError(f"{folder} holds no {MANIFEST}", fix="name the folder of a model bundle")
+    # Before anything in it is read.
     if signers is not None:
         check_signature(folder, signers)
     content = read_toml(manifest, fix="correct that line")
@@ -314,6 +319,7 @@ def load_bundle(folder: Path, signers: Path | None = None) -> Bundle:
         raise BundleError(f"{manifest}: {first_problem(error)}", fix="correct that key") from error
     except BundleError as error:
         raise BundleError(f"{manifest}: {error}", fix=error.fix) from error
+    # What is missing is told where it is used, but nothing that is there may lead out of the folder.
     for name in bundle.file_names():
         if (folder / name).exists() or (folder / name).is_symlink():
             bundle.file(name)
@@ -322,14 +328,8 @@ def load_bundle(folder: Path, signers: Path | None = None) -> Bundle:
     return bundle
 
 
-def _is_inside(path: Path, folder: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a link to itself
-        return False
-
-
 def _check_weights(path: Path, expected: WeightsFile) -> None:
+    # The size first: it tells of a copy that broke off, without reading gigabytes.
     if path.stat().st_size != expected.bytes:
         raise BundleError(f"{path} has {path.stat().st_size} bytes, expected {expected.bytes}", fix=_RESTORE)
     found = sha256_file(path).hexdigest()

@@ -24,10 +24,10 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
-_Channels = Annotated[int, Field(ge=1, le=4096)]
-_Count = Annotated[int, Field(ge=1, le=100)]
+_Channels = Annotated[int, Field(ge=1, le=4096)]  # the widest layer of STGCN has 256
+_Count = Annotated[int, Field(ge=1, le=100)]  # STGCN has 10 stages
 _Share = Annotated[float, Field(ge=0, lt=1)]
-_Number = Annotated[float, Field(ge=-1e6, le=1e6)]
+_Number = Annotated[float, Field(ge=-1e6, le=1e6)]  # beyond them float32 has no sixteenths any more
 _Key = Annotated[str, Field(pattern=r"^[a-z][a-z_]{0,39}$")]
 _Layout = Literal["coco", "openpose"]
 
@@ -49,7 +49,7 @@ class _GenSkeFeat(_Closed):
 
 class _UniformSampleFrames(_Closed):
     type: Literal["UniformSampleFrames"]
-    clip_len: Annotated[int, Field(ge=1, le=2000)]
+    clip_len: Annotated[int, Field(ge=1, le=2000)]  # MMAction2 trains with 100 frames
     num_clips: Annotated[int, Field(ge=1, le=100)] | None = None
     test_mode: bool | None = None
     seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
@@ -87,7 +87,7 @@ TRANSFORMS: dict[str, type[_Closed]] = {
 class _Graph(_Closed):
     layout: _Layout | None = None
     mode: Literal["stgcn_spatial", "spatial", "binary_adj"] | None = None
-    max_hop: Annotated[int, Field(ge=1, le=10)] | None = None
+    max_hop: Annotated[int, Field(ge=1, le=10)] | None = None  # no two joints of either graph are more than 8 apart
 
 
 _NormName = Literal["BN", "BN2d", "SyncBN", "GN", "IN", "IN2d"]

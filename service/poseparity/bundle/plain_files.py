@@ -18,7 +18,7 @@ import yaml
 from ..errors import BundleError
 
 MAX_BYTES = 256 * 2**10  # the largest config of MMAction2 is 20 KiB, the demo bundle's bundle.toml 3
-_MAX_VALUES = 50_000
+_MAX_VALUES = 50_000  # MMAction2's largest config has 217; MAX_BYTES of single digits would be 130,000
 _MAX_DEPTH = 60  # far above what anybody writes, far below the 1,000 calls that Python's stack holds
 _MAX_BITS = 64  # of TOML's own numbers
 _MAX_DOTS = 200  # tomllib takes a key of n parts in n * n steps

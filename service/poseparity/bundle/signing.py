@@ -18,7 +18,7 @@ LIST, SIGNATURE = "bundle.sha256", "bundle.sha256.sig"
 NAMESPACE = "poseparity-bundle"  # a signature that the same key made for a mail or a commit is none of a bundle
 VARIABLE = "POSEPARITY_BUNDLE_SIGNERS"
 _OWN = {LIST, SIGNATURE}
-_MAX_FILES, _MAX_BYTES = 1000, 2**20
+_MAX_FILES, _MAX_BYTES = 1000, 2**20  # a bundle has some ten files, and its list about 100 bytes for each
 _TIMEOUT_S = 60  # to check a signature takes milliseconds: what takes so long hangs
 _SIGN = "sign it: poseparity bundle sign DIR --key FILE; or get the bundle again from where it came from"
 
@@ -36,6 +36,7 @@ def sign(folder: Path, key: Path) -> int:
         raise BundleError(f"{key} is no file", fix=f"make a key: ssh-keygen -t ed25519 -f {key}")
     digests = {name: sha256_file(path).hexdigest() for name, path in _names(folder).items()}
     listed = folder / LIST
+    # First: should this break off, no list stands beside the signature of another one.
     (folder / SIGNATURE).unlink(missing_ok=True)
     listed.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()), encoding="utf-8")
     done = _ssh_keygen(["-Y", "sign", "-f", str(key), "-n", NAMESPACE, str(listed)], stdin=None, timeout=None)
@@ -62,7 +63,10 @@ def check_signature(folder: Path, signers: Path) -> None:
     for name in (LIST, SIGNATURE):
         if not (folder / name).is_file():
             raise BundleError(f"{folder} is not signed: it holds no {name}", fix=_SIGN)
-    content = _small(folder / LIST)
+    with (folder / LIST).open("rb") as file:
+        content = file.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise BundleError(f"{folder / LIST} has more than {_MAX_BYTES} bytes", fix=_SIGN)
     _check_signer(folder, content, signers)
     listed = _listed(content, folder)
     found = _names(folder)
@@ -114,14 +118,6 @@ def _names(folder: Path) -> dict[str, Path]:
         if len(found) > _MAX_FILES:
             raise BundleError(f"{folder} holds more than {_MAX_FILES} files", fix="name the folder of a model bundle")
     return found
-
-
-def _small(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise BundleError(f"{path} has more than {_MAX_BYTES} bytes", fix=_SIGN)
-    return content
 
 
 def _ssh_keygen(

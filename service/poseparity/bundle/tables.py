@@ -29,7 +29,9 @@ class UltralyticsTable(Table):
     architecture: str = Field(pattern=FILE_NAME)
     classes: tuple[str, ...] = Field(min_length=1, max_length=10_000)
     person_class: int = Field(ge=0)
-    image_size: int = Field(gt=0, le=4096, multiple_of=32)
+    image_size: int = Field(
+        gt=0, le=4096, multiple_of=32
+    )  # the coarsest maps of these networks have a cell for 32 pixels
     confidence: float = Field(gt=0, lt=1)
     iou: float = Field(gt=0, lt=1)
     rect: bool = Field(False, description="Pad the scaled frame to a multiple of 32, as predict does, not to a square.")

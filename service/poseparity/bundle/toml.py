@@ -40,6 +40,7 @@ def write_weights(path: Path, state: dict[str, torch.Tensor]) -> None:
     """Write tensors as safetensors; half precision becomes float32, which holds every such value exactly."""
     halves = (torch.float16, torch.bfloat16)
     plain = {name: value.float() if value.dtype in halves else value for name, value in state.items()}
+    # safetensors takes no tensors that share memory, or have gaps in it.
     path.write_bytes(save({name: value.contiguous().clone() for name, value in plain.items()}))
 
 
@@ -50,6 +51,7 @@ def _lines(table: dict[str, Any], path: tuple[str, ...]) -> list[str]:
         header = ".".join(map(_key, (*path, name)))
         if isinstance(value, dict):
             body = _lines(value, (*path, name))
+            # The header of a table that holds nothing but tables would say nothing.
             has_own = not value or any(not _is_table(child) for child in value.values())
             lines += ["", f"[{header}]", *body] if has_own else body
         elif _is_table(value):
@@ -66,7 +68,7 @@ def _is_table(value: Any) -> bool:
 
 
 def _value(value: Any) -> str:
-    if isinstance(value, bool):
+    if isinstance(value, bool):  # first, because it is an int as well
         return "true" if value else "false"
     if isinstance(value, str):
         return _text(value)

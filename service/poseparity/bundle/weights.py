@@ -68,6 +68,7 @@ def check_state(module: torch.nn.Module, state: dict[str, torch.Tensor], path: P
         *filter(None, (_misfit(name, wanted[name], state[name]) for name in wanted.keys() & state.keys())),
     ]
     if problems:
+        # Sorted, because sets are not: the same file gives the same message.
         raise BundleError(
             f"{path.name} does not fit its model: {sorted(problems)[0]:.200} ({len(problems)} such)", fix=_FIX
         )

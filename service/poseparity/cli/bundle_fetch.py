@@ -45,7 +45,8 @@ def add_parser(actions) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if options.list:
-        print("\n\n".join(_description(named) for named in _listed(options.name)))
+        listed = [load_named(options.name)] if options.name else available()
+        print("\n\n".join(map(_description, listed)))
         return 0
     if not (options.name and options.output):
         raise FetchError("expected NAME and OUTPUT", fix="poseparity bundle fetch --list shows the names")
@@ -141,10 +142,6 @@ def _check(request: Request, lock: LockFile) -> None:
     check_request(request)
     check_folder(lock.path.resolve().parent)
     overrides.parse(list(request.settings))
-
-
-def _listed(name: str | None) -> list[NamedBundle]:
-    return [load_named(name)] if name else available()
 
 
 def _description(named: NamedBundle) -> str:

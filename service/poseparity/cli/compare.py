@@ -26,7 +26,7 @@ _DESCRIPTION = (
     "much, and the likeliest causes. Two skeleton CSVs: what explains their difference. Exit status: 0 identical, "
     "1 different (within tolerance, too), 2 error."
 )
-_HEAD_BYTES = 64
+_HEAD_BYTES = 64  # a byte order mark, and what spaces a program may write before its first bracket
 
 
 def add_parser(commands) -> None:
@@ -46,14 +46,16 @@ def add_parser(commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     traces = _are_traces(options.a, options.b)
     if options.html:
-        _check_page(options, traces)
-    comparison, text = (_compare_traces if traces else _compare_csvs)(options)
+        if not traces:
+            raise OutputError(
+                "--html is for two traces, these are skeleton CSVs",
+                fix="record traces of both: poseparity run CSV --trace FILE.json --trace-arrays",
+            )
+        for source in (options.a, options.b):
+            check_output(options.html, source=source, suffix=".html")
+    comparison, text = _compare_traces(options) if traces else (compare_files(options.a, options.b), report)
     print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False) if options.json else text(comparison))
     return comparison.exit_status
-
-
-def _compare_csvs(options: argparse.Namespace) -> tuple[Comparison, Callable[[Comparison], str]]:
-    return compare_files(options.a, options.b), report
 
 
 def _compare_traces(options: argparse.Namespace) -> tuple[Comparison, Callable[[Comparison], str]]:
@@ -85,16 +87,6 @@ def _are_traces(a: Path, b: Path) -> bool:
             fix=f"record a trace of the other: poseparity run {other} --trace FILE.json",
         )
     return all(traces)
-
-
-def _check_page(options: argparse.Namespace, traces: bool) -> None:
-    if not traces:
-        raise OutputError(
-            "--html is for two traces, these are skeleton CSVs",
-            fix="record traces of both: poseparity run CSV --trace FILE.json --trace-arrays",
-        )
-    for source in (options.a, options.b):
-        check_output(options.html, source=source, suffix=".html")
 
 
 def _is_json(path: Path) -> bool:

@@ -46,21 +46,17 @@ def _run(options: argparse.Namespace) -> int:
         check_output(options.report, source=options.policy, suffix=".json")
     image = Image(options.image, options.image_id, options.host)
     report = judge(options.local, options.server, options.policy, image, options.clip)
-    pages = _pages(options.pages, report.clips)
+    pages = []
+    if options.pages:
+        from ..gate.pages import write_pages
+
+        pages = write_pages(options.pages, report.clips)
     document = json.dumps(report.to_dict(), indent=2, allow_nan=False)
     if options.report:
         with replacing(options.report) as partial:
             partial.write_text(document + "\n", encoding="utf-8")
     print(document if options.json else _message(report, options, pages))
     return 0 if report.verdict == "passed" else 1
-
-
-def _pages(folder: Path | None, clips: tuple) -> list[Path]:
-    if folder is None:
-        return []
-    from ..gate.pages import write_pages
-
-    return write_pages(folder, clips)
 
 
 def _message(report, options: argparse.Namespace, pages: list[Path]) -> str:

@@ -60,7 +60,10 @@ def company_of(followed: np.ndarray, frames: Sequence[np.ndarray]) -> Company:
     """
     counts = np.array([len(plausible(persons)) for persons in frames])
     several = counts > 1
-    others = [_others(person, persons) for person, persons in zip(followed, frames, strict=True)]
+    others = [  # without doubles of the followed person, whole or in parts
+        [other for other in persons if _are_elsewhere(person, other, _PART_JOINTS)]
+        for person, persons in zip(followed, frames, strict=True)
+    ]
     usual = _is_usual(several)
     pairs = zip(followed, others, strict=True)
     meeting = np.array([any(_meet(person, other) for other in rest) for person, rest in pairs])
@@ -149,11 +152,6 @@ def _are_elsewhere(a: np.ndarray, b: np.ndarray, least: int) -> bool:
     swapped = a[_OTHER_SIDE]
     distances = np.minimum(_distances(a, b), np.where(_seen(swapped), _distances(swapped, b), np.inf))
     return bool(np.median(distances[shared]) > _ELSEWHERE * max(_extent(a), _extent(b)))
-
-
-def _others(person: np.ndarray, persons: np.ndarray) -> list[np.ndarray]:
-    """Those of a frame who are not the followed person, and no double of it: whole or in parts."""
-    return [other for other in persons if _are_elsewhere(person, other, _PART_JOINTS)]
 
 
 def _meet(a: np.ndarray, b: np.ndarray) -> bool:

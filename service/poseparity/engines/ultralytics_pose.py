@@ -37,19 +37,13 @@ class UltralyticsEngine(PoseEngine):
 
     def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
         for result in self._lanes.map(self._predict, crops):
-            persons = _seen(result.keypoints.data.numpy(), self._parameters.keypoint_confidence)
+            # float32 (persons, 17, 3) in the order of NMS, which is that of the boxes' confidences. The network places
+            # every joint; those that it is not confident of are missing.
+            persons = result.keypoints.data.numpy().astype(np.float64)
+            persons[persons[..., 2] < self._parameters.keypoint_confidence] = 0
+            persons = persons[persons.any(axis=(1, 2))]
             observe("persons", persons)
             yield persons
 
     def describe(self) -> dict:
         return {**self._parameters.model_dump(mode="json"), "weights_sha256": self._weights.sha256}
-
-
-def _seen(keypoints: np.ndarray, threshold: float) -> np.ndarray:
-    """float32 (persons, 17, 3), in the order of NMS, which is that of the boxes' confidences, to what an engine gives.
-
-    The network places every joint; those it is not confident of are missing.
-    """
-    persons = keypoints.astype(np.float64)
-    persons[persons[..., 2] < threshold] = 0
-    return persons[persons.any(axis=(1, 2))]

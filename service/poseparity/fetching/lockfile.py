@@ -40,6 +40,7 @@ class LockFile:
         Raises:
             FetchError: another fetch has meanwhile recorded another content of one of them.
         """
+        # Another fetch may have written it meanwhile.
         self._entries = _read(self.path)
         added = []
         for file, found in fetched:

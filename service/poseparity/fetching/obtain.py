@@ -43,6 +43,7 @@ class Source:
         """Where the file is, or will be. Two files of one name and of different URLs do not share a place."""
         if self.folder:
             return self.folder / file.name
+        # 16 digits are 64 bits: no two URLs of a cache share them.
         return self.cache / hashlib.sha256(file.urls[0].encode()).hexdigest()[:16] / file.name
 
     def urls(self, file: RemoteFile) -> tuple[str, ...]:
@@ -58,6 +59,7 @@ def alone(source: Source, progress: Progress) -> Iterator[None]:
     source.cache.mkdir(parents=True, exist_ok=True)
     lock = FileLock(source.cache / ".lock")
     try:
+        # At once or not at all: who has to wait is told so.
         held = lock.acquire(timeout=0)
     except Timeout:
         progress.note(f"another fetch is using {source.cache}: waiting for it")

@@ -38,6 +38,7 @@ class Progress:
             now, complete = time.monotonic(), done == total
             first = done if first is None else first
             if now - last >= self._every or complete:
+                # The first report may come at once.
                 last, speed = now, (done - first) / max(now - started, 1e-3)
                 amount = f"{size(done)} of {size(total)} ({done / total:.0%})" if total else size(done)
                 self._show(f"{name}: {amount}, {size(int(speed))}/s")
@@ -50,6 +51,7 @@ class Progress:
         if not self._terminal:
             print(text, file=self._stream, flush=True)
             return
+        # Spaces over the end of a line that was longer.
         print(f"\r{text:<{len(self._line)}}", end="", file=self._stream, flush=True)
         self._line = text
 

@@ -24,9 +24,10 @@ LARGEST = 4 * 2**30  # of a file whose size the manifest does not know
 _CHUNK = 64 * 2**10  # at most: a read gives what has come, so that a slow line is seen to be slow
 _LEAST = 16 * 2**10  # bytes that must come within the stall time: at so many a minute a GiB takes 45 days
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+# Refusals that are over in a while: RFC 9110, 8470 and 6585.
 _PASSING = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _AUTHORITIES = "set REQUESTS_CA_BUNDLE to a file with the certificates of your network's authorities"
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # the disk, a quota, or the largest file that a file system holds
 
 
 class Passing(Exception):

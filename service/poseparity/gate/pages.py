@@ -12,13 +12,15 @@ from .comparing import Clip
 
 def write_pages(folder: Path, clips: Iterable[Clip]) -> list[Path]:
     """Write FOLDER/CLIP.html of each clip that differs; return those that were written."""
-    return [page for clip in clips if clip.differs and (page := _write(folder / f"{clip.name}.html", clip))]
-
-
-def _write(page: Path, clip: Clip) -> Path | None:
-    try:
-        write_page(page, clip.comparison, figures_of(*clip.traces))
-    except Exception:  # noqa: BLE001  the verdict stands without a picture, and the report is named in its place
-        page.unlink(missing_ok=True)
-        return None
-    return page
+    written = []
+    for clip in clips:
+        if not clip.differs:
+            continue
+        page = folder / f"{clip.name}.html"
+        try:
+            write_page(page, clip.comparison, figures_of(*clip.traces))
+        except Exception:  # noqa: BLE001  the verdict stands without a picture, and the report is named in its place
+            page.unlink(missing_ok=True)
+        else:
+            written.append(page)
+    return written

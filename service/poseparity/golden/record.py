@@ -13,7 +13,7 @@ from ..inputs import Input
 from ..outputs import replacing
 from ..pipeline import Pipeline, PipelineResult
 from ..trace import recording
-from ..trace.model import CODE, Trace, TracedStage
+from ..trace.model import CODE, Trace
 from ..trace.writing import write_trace
 
 FOLDER = "golden"
@@ -49,7 +49,11 @@ def record_traces(pipeline: Pipeline, inputs: tuple[str, ...]) -> tuple[list[Pip
         PoseParityError: an input has no answer.
     """
     folder = pipeline.bundle.folder
-    _check_inputs(folder, inputs)
+    for name in inputs:
+        if Path(name).name != name or not (folder / name).is_file():
+            raise BundleError(f"{name} is no file of {folder}", fix="copy it there and give its name alone")
+    if len({Path(name).stem for name in inputs}) < len(inputs):
+        raise BundleError(f"of {', '.join(inputs)} two have one name before the dot", fix="rename one of them")
     (folder / FOLDER).mkdir(exist_ok=True)
     recorded = [_record_one(pipeline, name) for name in inputs]
     return [result for result, _ in recorded], [entry for _, entry in recorded]
@@ -60,7 +64,10 @@ def lasting(trace: Trace) -> Trace:
 
     The sha256 of bundle.toml is left out because it would hold itself, warnings because their wording is a release's.
     """
-    stages = [_lasting_stage(stage) for stage in trace.stages]
+    stages = []
+    for stage in trace.stages:
+        parameters = {name: value for name, value in stage.parameters.items() if name not in CODE}
+        stages.append(stage.model_copy(update={"parameters": parameters, "seconds": None}))
     bundle = trace.bundle.model_copy(update={"sha256": None})
     gone = {"created": None, "poseparity": None, "environment": None, "warnings": None}
     return trace.model_copy(update={**gone, "bundle": bundle, "stages": stages})
@@ -82,14 +89,6 @@ def entered(text: str, entries: list[dict]) -> str:
     return result
 
 
-def _check_inputs(folder: Path, inputs: tuple[str, ...]) -> None:
-    for name in inputs:
-        if Path(name).name != name or not (folder / name).is_file():
-            raise BundleError(f"{name} is no file of {folder}", fix="copy it there and give its name alone")
-    if len({Path(name).stem for name in inputs}) < len(inputs):
-        raise BundleError(f"of {', '.join(inputs)} two have one name before the dot", fix="rename one of them")
-
-
 def _record_one(pipeline: Pipeline, name: str) -> tuple[PipelineResult, dict]:
     folder = pipeline.bundle.folder / FOLDER
     path, arrays_path = (folder / f"{Path(name).stem}{suffix}" for suffix in (".json", ".npz"))
@@ -97,8 +96,3 @@ def _record_one(pipeline: Pipeline, name: str) -> tuple[PipelineResult, dict]:
     result, trace = recording.record(pipeline, given, arrays=arrays_path, lasting=True)
     write_trace(path, lasting(trace))
     return result, {"input": name, "trace": f"{FOLDER}/{path.name}", "sha256": sha256_file(path).hexdigest()}
-
-
-def _lasting_stage(stage: TracedStage) -> TracedStage:
-    parameters = {name: value for name, value in stage.parameters.items() if name not in CODE}
-    return stage.model_copy(update={"parameters": parameters, "seconds": None})

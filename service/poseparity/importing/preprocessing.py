@@ -63,7 +63,11 @@ def decide(transforms: list[dict], chosen: dict[str, Any], data: TrainingData | 
     normalise = {"reference": reference, **DEFAULTS, **known}
     granted = [f"{name}={normalise[name]}" for name in ("reference", *DEFAULTS) if name not in known]
     notes = [str(data)] if data else []
-    notes.append("the model sees: " + ", ".join(f"{name}={_plain(value)}" for name, value in normalise.items()))
+    words = {
+        name: "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for name, value in normalise.items()
+    }
+    notes.append("the model sees: " + ", ".join(f"{name}={text}" for name, text in words.items()))
     if granted:
         notes.append(
             f"of these nobody has said {', '.join(granted)}, as inference_skeleton has them; --reference, "
@@ -121,7 +125,3 @@ def _reference(centring: dict | None, known: dict[str, Any]) -> str:
             fix="say what training took coordinates relative to: --reference frame, crop, skeleton or WIDTHxHEIGHT",
         )
     return "frame"
-
-
-def _plain(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

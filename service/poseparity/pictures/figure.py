@@ -23,7 +23,7 @@ def side_colour(*joints: Coco17) -> RGB:
 
 def joint_radius(crop: Box) -> int:
     """Radius of a joint in pixels: it follows the person's size in the picture."""
-    # A ring has a hole of a third less: with a smaller radius it could not be told from a disc.
+    # A ring has a hole of a third less: with a smaller radius it could hardly be told from a disc.
     return max(3, round(min(crop.width, crop.height) / 70))
 
 
@@ -42,6 +42,7 @@ def draw_figure(picture: np.ndarray, points: np.ndarray, *, seen: np.ndarray, kn
     limbs = [edge for edge in COCO17_EDGES if known[list(edge)].all()]
     widths = [max(2, radius // 2 + 1) if seen[list(edge)].all() else 1 for edge in limbs]
     for edge, width in zip(limbs, widths, strict=True):
+        # A dark edge of a pixel on both sides: limbs are seen on any ground.
         _line(picture, points[list(edge)], INK, width + 2)
     for edge, width in zip(limbs, widths, strict=True):
         _line(picture, points[list(edge)], side_colour(*edge), width)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 RGB = tuple[int, int, int]
 
+# Orange, sky blue, yellow, bluish green and vermilion.
 LEFT: RGB = (230, 159, 0)
 RIGHT: RGB = (86, 180, 233)
 MIDDLE: RGB = (240, 228, 66)

@@ -17,7 +17,7 @@ from ..records import Skeleton
 from .palette import INK, MISSING, hexadecimal
 
 _DPI = 150
-_SIZE_INCHES = (13, 6.5)
+_SIZE_INCHES = (13, 6.5)  # 1950 by 975 pixels: as wide as a screen
 # The grid's place in the figure, as shares of it: left, bottom, width, height. Texts on all sides have room.
 _GRID = (0.085, 0.13, 0.735, 0.72)
 _SCALE = (0.925, 0.13, 0.012, 0.72)
@@ -79,7 +79,7 @@ def columns_of(skeleton: Skeleton, most: int = MOST_COLUMNS) -> tuple[np.ndarray
     Returns:
         float64 (17, columns): the mean confidence, NaN where a joint is missing; and the frames of a column.
     """
-    width = -(-skeleton.frame_count // most)
+    width = -(-skeleton.frame_count // most)  # rounded up
     starts = np.arange(0, skeleton.frame_count, width)
     frames = np.diff(np.append(starts, skeleton.frame_count))[:, None]
     confidence = np.add.reduceat(skeleton.keypoints[..., 2], starts, axis=0) / frames
@@ -97,7 +97,7 @@ def _draw_grid(axes: Axes, skeleton: Skeleton):
     )
     for joint in range(1, len(cells)):
         axes.axhline(joint, color="white", linewidth=1)
-    axes.set(xlim=(-0.5, skeleton.frame_count - 0.5), ylim=(len(cells), 0))
+    axes.set(xlim=(-0.5, skeleton.frame_count - 0.5), ylim=(len(cells), 0))  # the first joint on top
     return mesh
 
 
@@ -134,7 +134,7 @@ def _label_joints(axes: Axes, skeleton: Skeleton) -> None:
 def _share(count: int, frames: int) -> str:
     if count == frames:
         return f"{count}  never seen"
-    if 0 < count < frames / 1000:
+    if 0 < count < frames / 1000:  # 0.0% would say that none is missing
         return f"{count}  (< 0.1%)"
     return f"{count}  ({count / frames:.1%})" if count else "0"
 

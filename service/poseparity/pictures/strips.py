@@ -28,7 +28,7 @@ class Header:
         self._text = _text_size(width, height)
         self._width = width
         self._label, self._score = label, f"  {score:.4f}"
-        self.height = 3 * self._text + self._text // 2
+        self.height = 3 * self._text + self._text // 2  # two lines, 1.4 texts apart, between margins of half a text
 
     def draw(self, index: int, total: int, kept: bool, counts: tuple[int, int, int]) -> np.ndarray:
         """The strip of frame `index` of `total`: uint8 (height, width, 3), BGR.
@@ -110,6 +110,7 @@ class Footer:
     def draw(self, index: int) -> np.ndarray:
         """The strip of frame `index`: uint8 (height, width, 3), BGR."""
         strip = self._strip.copy()
+        # Two pixels at least, or the mark of a long video would vanish.
         left, right = self._x(index), max(self._x(index) + 2, self._x(index + 1))
         cv2.rectangle(strip, (left, self.height // 6), (right, self.height - self.height // 6), bgr(PAPER), cv2.FILLED)
         return strip

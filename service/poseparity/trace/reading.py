@@ -23,8 +23,8 @@ from .digests import SHORT, digest
 from .model import FORMAT, Trace, TracedValue
 
 MOST_BYTES = 64 * 2**20  # a trace of 9000 frames has about 2 MB
-_MOST_ARRAY_BYTES = 2**30
-_DTYPE = re.compile(r"[<|][biuf][1248]")
+_MOST_ARRAY_BYTES = 2**30  # of one value, unpacked: a compressed one may promise any number
+_DTYPE = re.compile(r"[<|][biuf][1248]")  # numbers, little-endian: no objects, no texts, no structures
 _RECORD = "record one with `poseparity run INPUT --trace FILE.json`, or ask a server with `-F trace=1`"
 
 
@@ -116,6 +116,7 @@ def _plain_array(stream: BinaryIO) -> np.ndarray:
     Raises:
         ValueError: it holds something else than plain numbers, or not as many as its header says.
     """
+    # Version 3.0 is for names of fields, which plain numbers have not.
     headers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(stream)
     if version not in headers:
@@ -132,7 +133,11 @@ def load_trace(path: Path) -> TraceFile:
     Raises:
         TraceError: it is none, damaged, of another format or larger than 64 MiB, or its arrays are not those it names.
     """
-    trace = parse_trace(_content(path), str(path))
+    with path.open("rb") as file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise TraceError(f"{path} has more than {MOST_BYTES} bytes, so it is no trace", fix=_RECORD)
+    trace = parse_trace(content, str(path))
     arrays, notes = _arrays(path, trace)
     return TraceFile(str(path), trace, arrays, notes)
 
@@ -143,7 +148,10 @@ def parse_trace(content: bytes, name: str) -> Trace:
         document = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise TraceError(f"{name} is not JSON ({error!s:.80})", fix=f"copy it again, or {_RECORD}") from error
-    document = _of_answer(document, name)
+    if isinstance(document, dict) and "format" not in document:  # an answer
+        if "prediction" in document and not document.get("trace"):
+            raise TraceError(f"{name} is an answer without a trace", fix="send the request with `-F trace=1`")
+        document = document.get("trace", document)
     found = document.get("format") if isinstance(document, dict) else None
     if found != FORMAT:
         raise TraceError(f"{name} is no trace: its format is {found!r:.60}, expected {FORMAT!r}", fix=_RECORD)
@@ -180,26 +188,11 @@ def _check_values(trace: Trace, name: str) -> None:
                 inline(value, name)
 
 
-def _of_answer(document: object, name: str) -> object:
-    if not isinstance(document, dict) or "format" in document:
-        return document
-    if "prediction" in document and not document.get("trace"):
-        raise TraceError(f"{name} is an answer without a trace", fix="send the request with `-F trace=1`")
-    return document.get("trace", document)
-
-
-def _content(path: Path) -> bytes:
-    with path.open("rb") as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise TraceError(f"{path} has more than {MOST_BYTES} bytes, so it is no trace", fix=_RECORD)
-    return content
-
-
 def _arrays(path: Path, trace: Trace) -> tuple[ArrayReader | None, tuple[str, ...]]:
     if trace.arrays is None:
         return None, ()
     name = trace.arrays.file
+    # A name alone, or a trace could have any file read.
     if not name.endswith(".npz") or Path(name).name != name or "\\" in name:
         raise _damaged(str(path), f"its arrays are to lie in {name!r:.60}, expected the name of a .npz beside it")
     beside = path.resolve().with_name(name)

@@ -21,7 +21,7 @@ from .model import FORMAT, Trace, TracedInput, TracedStage, TracedValue
 from .parameters import parameters_of
 
 _UNNAMED = "skeleton.csv"  # content that came without a file
-_MOST_DATA = 4096  # bytes of a value that a trace holds itself
+_MOST_DATA = 4096  # bytes of a value that a trace holds itself: scores and boxes; a skeleton has 408 a frame
 
 
 @dataclass
@@ -51,6 +51,7 @@ class Tracer:
     def __call__(self, name: str, value: np.ndarray) -> None:
         stream = self._streams.get(name)
         if stream is None:
+            # Of no items: only the type is asked for.
             stream = self._streams[name] = _Stream(little_endian(value[:0]).dtype.str, list(value.shape))
         if self._arrays and self._arrays.observed:
             self._arrays.add(f"{name}/{len(stream.digests)}", value)

@@ -15,7 +15,6 @@ from .look import Limits, Looked
 from .opening import unreadable
 
 _SILENCE = ("OPENCV_FFMPEG_LOGLEVEL", "OPENCV_FFMPEG_DEBUG")  # what FFmpeg complains of is wanted there
-_TOO_LARGE = InputTooLarge.http_status
 
 
 def look_through(path: Path, limits: Limits) -> Looked:
@@ -44,10 +43,7 @@ def look_through(path: Path, limits: Limits) -> Looked:
         raise RuntimeError(f"{' '.join(command)} ended with status {status}: run it by hand")
     found = json.loads(answer)
     if "error" in found:
-        raise _error(**found["error"])
+        error = found["error"]
+        kind = InputTooLarge if error.pop("http_status") == InputTooLarge.http_status else InputError
+        raise kind(error.pop("message"), **error)
     return Looked(**found)
-
-
-def _error(*, message: str, fix: str, code: str, details: dict, http_status: int) -> InputError:
-    kind = InputTooLarge if http_status == _TOO_LARGE else InputError
-    return kind(message, fix=fix, code=code, details=details)

@@ -20,14 +20,14 @@ _BEGINNINGS: tuple[tuple[bytes, Container], ...] = (
     (b"G", "mpegts"),
 )
 _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip", b"pnot")
-_PART = 64 * 1024  # of a file's beginning or end
-_TS_PACKETS = (188, 192, 204)
+_PART = 64 * 1024  # of a file's beginning; twice as much of its end holds the last Ogg page or MPEG packet whole
+_TS_PACKETS = (188, 192, 204)  # bytes: plain, with a time stamp before each, with error correction behind it
 
 
 def container_of(path: Path) -> Container:
     """The container, by its first bytes."""
     with path.open("rb") as file:
-        head = file.read(16)
+        head = file.read(16)  # ASF's beginning is the longest
     if head[4:8] in _MP4_BOXES:
         return "mp4"
     return next((container for beginning, container in _BEGINNINGS if head.startswith(beginning)), "other")
@@ -54,8 +54,9 @@ def asf_seconds(path: Path) -> float | None:
     fields = head[at + 64 : at + 92]  # play duration, send duration, preroll, flags
     if at < 0 or len(fields) < 28 or fields[24] & 1:  # a broadcast's are not valid
         return None
+    # In units of 100 ns; the preroll, which is part of it, in ms.
     seconds = int.from_bytes(fields[:8], "little") / 1e7 - int.from_bytes(fields[16:24], "little") / 1e3
-    return seconds if 0 < seconds < 1e6 else None
+    return seconds if 0 < seconds < 1e6 else None  # more than eleven days is a damaged number
 
 
 def _end_of(file: BinaryIO, size: int) -> bytes:
@@ -65,6 +66,7 @@ def _end_of(file: BinaryIO, size: int) -> bytes:
 
 def _last_page_is_the_last(end: bytes) -> bool:
     """An Ogg page says in its header whether it is its stream's last, and the length of each of its segments."""
+    # RFC 3533: the header has 27 bytes, with the flags at 5 (4: the last page) and the number of segments at 26.
     at = end.rfind(b"OggS")
     if at < 0 or len(end) < at + 27:
         return False
@@ -77,6 +79,7 @@ def _packet_goes_on(end: bytes) -> bool:
     """The last packet of an MPEG program stream has its length after its start code, which no content looks like."""
     at = len(end)
     while (at := end.rfind(b"\0\0\1", 0, at)) >= 0:
+        # Start codes of private stream 1, and of audio and video: what has packets with a length.
         if len(end) >= at + 6 and (end[at + 3] == 0xBD or 0xC0 <= end[at + 3] <= 0xEF):
             return at + 6 + int.from_bytes(end[at + 4 : at + 6], "big") > len(end)
     return False

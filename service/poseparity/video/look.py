@@ -191,6 +191,7 @@ def _finite(value: float) -> float:
 def _limit_this_process(limits: Limits) -> None:
     if limits.memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    # First a signal that says what happened, a second later one that no handler keeps.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_WORDS, _MOST_WORDS))  # it writes nothing but complaints

@@ -43,7 +43,7 @@ def create_app(settings: Settings | None = None) -> OpenAPI:
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
         MAX_FORM_PARTS=_FORM_PARTS,
     )
-    app.json.sort_keys = False
+    app.json.sort_keys = False  # people read answers in the order in which they are put together
     for extension in (logs, request_ids, headers, errors, uploads, Inference(settings)):
         extension.init_app(app)
     for routes in (api, legacy, health):

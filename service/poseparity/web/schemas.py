@@ -25,7 +25,7 @@ _OFFSET = "(100000|[1-9][0-9]{0,4}|0)"
 # More pixels than any video has, and few enough for every computation with them.
 _Position = Annotated[int, Field(ge=0, le=100_000)]
 _Length = Annotated[int, Field(ge=1, le=100_000)]
-_SIDE = re.compile("[0-9]{1,6}")
+_SIDE = re.compile("[0-9]{1,6}")  # the largest, 100000, has six digits
 
 
 class _Request(BaseModel):
@@ -194,14 +194,16 @@ def _frame_size_as_pair(value: Any) -> Any:
         value = [int(side) if _SIDE.fullmatch(side) else None for side in map(str.strip, value)]
     elif isinstance(value, dict):
         value = [value["width"], value["height"]] if set(value) == {"width", "height"} else []
-    if value is None or (isinstance(value, list) and len(value) == 2 and all(map(_is_length, value))):
+    if value is None:
+        return None
+    # JSON has one kind of number: some writers make 1920.0 of 1920.
+    if (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(side) in (int, float) and side == side // 1 and 1 <= side <= 100_000 for side in value)
+    ):
         return value
     raise ValueError(_FRAME_SIZE_FORMS)
-
-
-def _is_length(side: Any) -> bool:
-    # JSON has one kind of number: some writers make 1920.0 of 1920.
-    return type(side) in (int, float) and side == side // 1 and 1 <= side <= 100_000
 
 
 _FrameSizeText = Annotated[str, Field(pattern=rf"^\s*{_PIXELS}\s*[xX]\s*{_PIXELS}\s*$")]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import wraps
 from pathlib import Path
-from typing import IO
 
 from flask import Flask, current_app, request
 from gunicorn.http.errors import ParseException
@@ -23,8 +22,8 @@ from .errors import NO_ROOM, SHOWN, invalid_request
 
 # Python's longest float64 is 24 characters; a separator, a quote at each side and some spaces belong to it.
 _CSV_BYTES_A_NUMBER = 32
-_JSON_BESIDE_CSV_BYTES = 64 * 1024
-_FIELD_CHARACTERS = 200
+_JSON_BESIDE_CSV_BYTES = 64 * 1024  # of the other fields, which need some hundred
+_FIELD_CHARACTERS = 200  # the longest right field, a crop, has 27
 _RETRY_S = 5  # what an upload takes is the client's matter, and not known here
 EXTENSION = "uploads"
 # Largest uploads that are held at once: as many as are computed at once, in a folder of 2 GB in the container.
@@ -112,7 +111,7 @@ def limit_body_to_csv(view):
 
     @wraps(view)
     def limited(*args, **kwargs):
-        in_base64 = 4 * (csv_limit() // 3 + 1)
+        in_base64 = 4 * (csv_limit() // 3 + 1)  # four letters for each three bytes
         request.max_content_length = min(settings().max_upload_bytes, in_base64 + _JSON_BESIDE_CSV_BYTES)
         return view(*args, **kwargs)
 
@@ -131,11 +130,14 @@ def receives(read: Callable[[], None]):
     def decorate(view):
         @wraps(view)
         def received(*args, **kwargs):
-            size = _announced()
+            announced = request.content_length
+            size = request.max_content_length if announced is None else announced  # or what it may have at most
+            # A body that trickles in holds a place that others wait for.
+            seconds = min(settings().timeout_s, settings().stall_timeout_s + size // settings().min_upload_rate)
             with current_app.extensions[EXTENSION].room(size) as really:
-                with _deadline(_seconds_for(size)), _told_apart():
+                with _deadline(seconds), _told_apart():
                     read()
-                if request.content_length is None:
+                if announced is None:
                     really(_received())
                 return view(*args, **kwargs)
 
@@ -189,26 +191,13 @@ def _told_apart() -> Iterator[None]:
         raise ClientDisconnected() from error
 
 
-def _announced() -> int:
-    """Bytes that the request's body has, or may have at most where it does not say."""
-    return request.max_content_length if request.content_length is None else request.content_length
-
-
 def _received() -> int:
     """Bytes of the body that came."""
-    files = [file.stream for _, of_name in request.files.lists() for file in of_name]
-    return sum(map(_size, files)) or len(request.get_data())
-
-
-def _size(stream: IO[bytes]) -> int:
-    size = stream.seek(0, os.SEEK_END)
-    stream.seek(0)
-    return size
-
-
-def _seconds_for(size: int) -> int:
-    """How long a body may take: one that trickles in holds a place that others wait for."""
-    return min(settings().timeout_s, settings().stall_timeout_s + size // settings().min_upload_rate)
+    size = 0
+    for stream in (file.stream for _, of_name in request.files.lists() for file in of_name):
+        size += stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+    return size or len(request.get_data())
 
 
 @contextmanager

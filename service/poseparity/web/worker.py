@@ -12,8 +12,8 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from . import unreadable
 
-_LEAVE_S = 2  # for a client to read its answer and to close its side
-_CHUNK = 2**18
+_LEAVE_S = 2  # for a client to read its answer and to close its side: what Gunicorn gives it, too
+_CHUNK = 2**18  # bytes of a body that nobody reads, thrown away at once
 _MARGIN_S = 2  # of the time to finish: what an answer to those takes who cannot be answered
 
 
@@ -49,7 +49,11 @@ class Worker(ThreadWorker):
         super().set_accept_enabled(False)
         for listener in self.sockets:
             listener.close()  # who comes now is refused at once, and does not wait for a worker that has gone
-        self._end_in_time()
+        # End what is still computed so early that its client can be told before Gunicorn ends the process.
+        seconds = max(self.cfg.graceful_timeout - _MARGIN_S, self.cfg.graceful_timeout / 2)
+        timer = threading.Timer(seconds, self.wsgi.extensions["inference"].end)
+        timer.daemon = True
+        timer.start()
 
     def handle(self, conn):
         """Answer a request; of a connection that ends with it, wait here, and not in the main thread, for its end.
@@ -74,10 +78,3 @@ class Worker(ThreadWorker):
             while before != self.nr_conns < self.worker_connections:
                 before = self.nr_conns
                 self.accept(listener)
-
-    def _end_in_time(self) -> None:
-        """End what is still computed so early that its client can be told before Gunicorn ends the process."""
-        seconds = max(self.cfg.graceful_timeout - _MARGIN_S, self.cfg.graceful_timeout / 2)
-        timer = threading.Timer(seconds, self.wsgi.extensions["inference"].end)
-        timer.daemon = True
-        timer.start()

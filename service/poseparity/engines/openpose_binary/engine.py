@@ -76,16 +76,15 @@ class OpenPoseBinaryEngine(PoseEngine):
             answers.mkdir()
             names = [f"{index:06d}" for index in range(len(crops))]
             for name, crop in zip(names, crops, strict=True):
-                _write_picture(pictures / f"{name}.png", crop)
+                path = pictures / f"{name}.png"
+                # Level 1 of 9: a picture is read once and deleted, so time counts and room does not.
+                if not cv2.imwrite(str(path), crop, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
+                    fix = "make room in the temporary folder, or set TMPDIR"
+                    raise EngineError(f"{path} cannot be written", fix=fix)
             # gflags cannot tell a path that begins with a dash from a flag, unless they are one argument.
             paths = {"image_dir": pictures, "write_json": answers, "model_folder": self._program.models}
             self._program.run([*(f"--{name}={path}/" for name, path in paths.items()), *self.flags()], Path(temporary))
             return [read_persons(answers / f"{name}_keypoints.json") for name in names]
-
-
-def _write_picture(path: Path, crop: np.ndarray) -> None:
-    if not cv2.imwrite(str(path), crop, [cv2.IMWRITE_PNG_COMPRESSION, 1]):
-        raise EngineError(f"{path} cannot be written", fix="make room in the temporary folder, or set TMPDIR")
 
 
 def _check(program: Program, parameters: OpenPoseBinaryParameters) -> None:

@@ -18,7 +18,7 @@ from ...settings import Settings
 BINARY_VARIABLE, MODELS_VARIABLE = "POSEPARITY_OPENPOSE_BINARY", "POSEPARITY_OPENPOSE_MODELS"
 # Where OpenPose looks for its COCO model, below --model_folder.
 COCO_MODEL = Path("pose/coco/pose_iter_440000.caffemodel")
-_VERSION_TIMEOUT_S = 60
+_VERSION_TIMEOUT_S = 60  # it computes nothing; only its libraries have to be loaded, from a slow disk perhaps
 # OpenPose says what is wrong and then where; Caffe says it last, after much else.
 _ERROR = "Error:"
 _TAIL_BYTES = 4096  # of what a failed program said
@@ -147,4 +147,3 @@ def _said(*files) -> str:
             marked = words.find(_ERROR)
             return f": {words[-_WORDS:] if marked < 0 else words[marked : marked + _WORDS]}"
     return ", and said nothing"
-

@@ -19,7 +19,7 @@ _BROKEN = (
     AttributeError, OSError,
 )  # fmt: skip
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-_END_SIZE, _END_64_SIZE, _LOCATOR_64_SIZE = 22, 56, 20
+_END_SIZE, _END_64_SIZE, _LOCATOR_64_SIZE = 22, 56, 20  # bytes, see 4.3.14 to 4.3.16 of PKWARE's APPNOTE
 _AGAIN = "save it again with torch.save, or get the file again from where it came from"
 
 
@@ -89,6 +89,7 @@ class Archive:
                 raise self.refused(f"holds an entry with the path {shown(entry.filename)}")
             if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
                 raise self.refused(f"holds {shown(entry.filename)} compressed or encrypted, which torch never writes")
+        # Nothing is compressed, so all entries fit into the file.
         if sum(entry.file_size for entry in entries) > self.path.stat().st_size:
             raise self.refused("declares more bytes than it has")
         roots = [name.removesuffix("/data.pkl") for name in names if name.endswith("/data.pkl")]
@@ -117,6 +118,7 @@ def _directory_size(path: Path) -> int:
     if not 0 <= at <= without_comment:
         return 0
     at_64 = at - _LOCATOR_64_SIZE - _END_64_SIZE
+    # The size of the list stands at 40 in the record for large files, at 12 in the other.
     if at_64 >= 0 and end[at_64 + _END_64_SIZE :].startswith(_LOCATOR_64) and end[at_64:].startswith(_END_64):
         return struct.unpack("<Q", end[at_64 + 40 : at_64 + 48])[0]
     return struct.unpack("<I", end[at + 12 : at + 16])[0]

@@ -30,12 +30,12 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # protobuf's wire types
 # NetParameter's field with the layers, and in a layer the fields with its name and its blobs: today's format and V1.
 _LAYER_FORMATS = {100: (1, 7), 2: (4, 6)}
 _LEGACY_DIMENSIONS = (1, 2, 3, 4)  # of BlobProto: num, channels, height, width
-_DATA, _SHAPE, _SHAPE_DIM = 5, 7, 1
+_DATA, _SHAPE, _SHAPE_DIM = 5, 7, 1  # BlobProto's numbers and shape, and BlobShape's dimensions
 _MOST_DIMENSIONS = 32  # Caffe's own limit
 
 # A layer that only another of OpenPose's models has, or another shape that only it has.
 _OTHER_MODELS = {"Mconv1_stage0_L2_0": "BODY_25", "conv6_1_CPM": "hand or face"}
-_MPI_CHANNELS = 28
+_MPI_CHANNELS = 28  # of its fields: two for each of 14 limbs
 
 
 @dataclass(frozen=True)
@@ -258,6 +258,7 @@ def _size(content: memoryview, position: int, wire_type: int) -> tuple[int, int]
 def _varint(content: memoryview, position: int) -> tuple[int, int]:
     """An unsigned integer of 7 bits a byte, and the position after it."""
     value = 0
+    # Ten bytes of seven bits hold the longest number, which has 64.
     for shift in range(0, 70, 7):
         if position >= len(content):
             raise _Malformed("it ends within a number")

@@ -93,16 +93,13 @@ def understood(path: Path, content: Any) -> TestConfig:
         raise ImportRefused(f"{path.name} has no model", fix="import the config that the model was trained with")
     if not isinstance(content["pipelines"], dict):
         raise ImportRefused(f"{path.name} has no pipelines", fix="import the config that the model was tested with")
-    return TestConfig(content["model"], _one_pipeline(path, content["pipelines"]), _notes(path, content))
-
-
-def _notes(path: Path, content: dict) -> tuple[str, ...]:
-    if not (why := content.get("unconfined")):
-        return ()
-    return (
-        f"WARNING: {path.name} was run WITH the network and able to start programs, because this machine's kernel does "
-        f"not let either be taken away ({why}): only a config that you trust should have been",
-    )
+    notes = ()
+    if why := content.get("unconfined"):
+        notes = (
+            f"WARNING: {path.name} was run WITH the network and able to start programs, because this machine's kernel "
+            f"does not let either be taken away ({why}): only a config that you trust should have been",
+        )
+    return TestConfig(content["model"], _one_pipeline(path, content["pipelines"]), notes)
 
 
 def _evaluate(path: Path, folder: Path) -> Any:

@@ -31,7 +31,7 @@ _SECONDS, _MORE_MEMORY, _FILE_SIZE = 3, 512 * 2**20, 2**20  # MMAction2's own ta
 _WALL_SECONDS = 7  # about twice as much: on a busy machine a second of computing takes longer
 _INSTALLED = "mmaction::"
 _ANY_CONFIG = "stgcn_8xb16-joint-u100-80e_ntu60-xsub-keypoint-2d.py"
-_MOST_BASES = 10
+_MOST_BASES = 10  # all bases of a config together; of MMAction2's own none has more than 5
 _BASES = "take its _base_ files as YAML or JSON, or write the config in Python"
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+# From linux/prctl.h, seccomp.h, audit.h and bpf_common.h.
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE = 38, 22, 4
 _SECCOMP_MODE_FILTER = 2
 _X86_64 = 0xC000003E
@@ -82,7 +83,7 @@ def in_child(work: Callable[[], None], *, seconds: float) -> int | None:
     try:
         readable, _, _ = select.select([descriptor], [], [], seconds)
         if not readable:
-            os.kill(child, 9)
+            os.kill(child, 9)  # which no process can ignore
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status) if readable else None
     finally:
@@ -114,6 +115,7 @@ def _filter_calls() -> None:
 
 
 def _prctl(prctl, *arguments: int) -> None:
+    # The call takes five arguments, and those without a meaning have to be 0.
     if prctl(*arguments, *[0] * (5 - len(arguments))) != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 

@@ -68,6 +68,7 @@ class Recorded:
     origin = ""
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Recorded:
+        # Here and not in __init__, which a pickle need not call.
         self = super().__new__(cls)
         self.args, self.kwargs, self.state, self.entries = args, kwargs, None, []
         return self
@@ -182,6 +183,7 @@ class InertUnpickler(pickle.Unpickler):
         Raises:
             ImportRefused: no honest file has a use for that name.
         """
+        # Python 2 called it so, and pickles up to protocol 2 do.
         module = "builtins" if module == "__builtin__" else module
         if not all(part.isidentifier() and len(part) < _MOST_LETTERS for part in f"{module}.{name}".split(".")):
             raise pickle.UnpicklingError(f"it names {shown(f'{module}.{name}')}, which is no name")
@@ -223,6 +225,7 @@ class _Reader(InertUnpickler):
         """The storages: ("storage", type, key, device, count)."""
         if not (isinstance(pid, tuple) and len(pid) == 5 and pid[0] == "storage"):
             raise pickle.UnpicklingError("it refers to something outside that is no storage")
+        # The device is left aside: everything comes into this memory.
         _, kind, key, _, count = pid
         if not isinstance(kind, _StorageType) or not (isinstance(key, str) and key.isdecimal() and key.isascii()):
             raise pickle.UnpicklingError(f"it refers to a storage {key!r} of a type unknown to us")
@@ -239,6 +242,7 @@ def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> torch
     count = 1
     for length in size:
         count *= length
+    # Of torch's layers a convolution in three dimensions has the most, five.
     if count > storage.numel() or len(size) != len(stride) or len(size) > 16:
         raise pickle.UnpicklingError(f"it has a tensor of size {size!r} in a storage of {storage.numel()} values")
     return storage.as_strided(size, stride, offset)
@@ -289,6 +293,7 @@ def _tensors(module: Any, prefix: str, depth: int, visited: Iterator[int]) -> It
     state = module.state if isinstance(module, Recorded) else None
     if not isinstance(state, dict) or depth > 64 or next(visited) > _MOST_MODULES:
         raise ValueError(f"{prefix or 'the model'} is {reprlib.repr(module)}, expected a module of torch")
+    # Torch leaves them out of a state dict, too.
     volatile = state.get("_non_persistent_buffers_set") or ()
     for table in ("_parameters", "_buffers"):
         for name, value in _entries(state, table, prefix):

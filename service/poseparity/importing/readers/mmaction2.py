@@ -21,6 +21,7 @@ from ...stages.recognise import build_model
 from .config import TestConfig, read_config
 from .inert import Checkpoint, read_checkpoint
 
+# In the order in which they work; the others may stand between them.
 _REQUIRED = ("UniformSampleFrames", "PoseDecode", "FormatGCNInput", "PackActionInputs")
 _OPTIONAL = ("PreNormalize2D", "GenSkeFeat")
 _MODEL = {"model": "RecognizerGCN", "model.backbone": "STGCN", "model.cls_head": "GCNHead"}
@@ -75,6 +76,7 @@ def fit(content: TestConfig, checkpoint: Path, labels: tuple[str, ...]) -> Recog
         raise ImportRefused(f"the config holds what no model has: {shown(error)}", fix="correct it") from error
     _check_tables(model, transforms)
     state, notes = state_of(read_checkpoint(checkpoint))
+    # Before the block: what is imported within it has constants without values.
     registries()
     with WithoutMemory():
         check_state(_built(lambda: build_model(model), "the model"), state, checkpoint)
@@ -111,7 +113,7 @@ def _model(content: TestConfig) -> dict:
                 f"{where} is {found!r}, expected {kind!r}",
                 fix="only ST-GCN and ST-GCN++ of MMAction2 are imported: RecognizerGCN with STGCN and GCNHead",
             )
-    model.pop("train_cfg", None)
+    model.pop("train_cfg", None)  # for training alone
     if extra := sorted(model.keys() - {"type", "backbone", "cls_head", "test_cfg"}):
         raise ImportRefused(f"model.{extra[0]} is set, which bundles do not run", fix="import a model without it")
     # MMAction2's init_recognizer takes no pretrained weights either, and the loss has no part in a score.
@@ -265,14 +267,11 @@ def state_of(checkpoint: Checkpoint) -> tuple[dict[str, torch.Tensor], tuple[str
         notes.append(f"left out of {checkpoint.path.name}: {', '.join(words)}")
     if checkpoint.recorded:
         notes.append(f"never made: {', '.join(checkpoint.recorded)}")
-    return _plain_names(state), (*notes, *checkpoint.warnings())
-
-
-def _plain_names(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Without the wrappers' `module.`, an averaged model's counter, and the EMA copies that mmcv kept beside."""
+    # Without the wrappers' `module.`, one around another, an averaged model's counter, and mmcv's EMA copies beside.
     while state and all(name.startswith("module.") or name == "steps" for name in state):
         state = {name.removeprefix("module."): value for name, value in state.items() if name != "steps"}
-    return {name: value for name, value in state.items() if name != "steps" and not name.startswith("ema_")}
+    plain = {name: value for name, value in state.items() if name != "steps" and not name.startswith("ema_")}
+    return plain, (*notes, *checkpoint.warnings())
 
 
 def _no_state(checkpoint: Checkpoint, found: str) -> ImportRefused:

@@ -94,19 +94,14 @@ def verdict(module: str, name: str) -> Verdict:
     if is_pythons_own(module):
         return "expected" if name in _PYTHON.get(module, ()) else "hostile"
     if top in _PACKAGES:
-        return "expected" if _is_expected(module, name, parts) else "hostile"
+        # Classes begin with a capital, as Python's style guide has it; so torch, MMEngine and ultralytics write them.
+        is_class = all(part.lstrip("_")[:1].isupper() for part in parts) and any(
+            module == place or (place not in _WITHOUT_PARTS and module.startswith(f"{place}.")) for place in _CLASSES
+        )
+        return "expected" if is_class or _EXACT.fullmatch(f"{module}.{name}") else "hostile"
     return "hostile" if top in _TOOLS else "unknown"
 
 
 def is_pythons_own(name: str) -> bool:
     """Whether a module, or what is in it, comes with Python or came with one."""
     return name.partition(".")[0] in _PYTHON_MODULES
-
-
-def _is_expected(module: str, name: str, parts: list[str]) -> bool:
-    if _EXACT.fullmatch(f"{module}.{name}"):
-        return True
-    # Classes begin with a capital, as Python's style guide has it; so torch, MMEngine and ultralytics write them.
-    return all(part.lstrip("_")[:1].isupper() for part in parts) and any(
-        module == place or (place not in _WITHOUT_PARTS and module.startswith(f"{place}.")) for place in _CLASSES
-    )

@@ -82,7 +82,7 @@ def read_training_data(path: Path) -> TrainingData:
             f"{path.name} has more than {_MOST_BYTES} bytes", fix="give a part of it: one split will do"
         )
     content = path.read_bytes()
-    if content[:1] == b"\x80":
+    if content[:1] == b"\x80":  # with which every pickle of protocol 2 and later begins
         return _described(path.name, list(_annotations(path.name, content)))
     try:
         keypoints = skeleton_csv.read(content, max_frames=_MOST_FRAMES)
@@ -110,7 +110,7 @@ class _Skeleton:
         return self.positions[present].astype(np.float64)
 
 
-_OF_THE_FIRST = object()
+_OF_THE_FIRST = object()  # None says that the file does not tell
 
 
 def _described(name: str, skeletons: list[_Skeleton], precision: Any = _OF_THE_FIRST) -> TrainingData:

@@ -193,4 +193,5 @@ def _state(
         check_fit(architecture, classes, kind.task, tensors, path)
     except BundleError as error:
         raise ImportRefused(f"{path.name}: {error}", fix=error.fix) from error
+    # Files hold float16, and float32 holds every value of it.
     return {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}

@@ -77,6 +77,7 @@ class Alignment:
     def body(self) -> float:
         """Diagonal of the box around a body, in pixels: the median over the frames."""
         positions = self.b[..., :2] * self.affine.unit
+        # One joint has no extent.
         seen = np.isfinite(positions[..., 0]).sum(axis=1) >= 2
         if not seen.any():
             return 1.0
@@ -116,6 +117,7 @@ def align(a: Side, b: Side, time: TimeMap, order: JointOrder) -> Alignment | Non
 
 def look(a: Side, b: Side, time: TimeMap, order: JointOrder, *, pairs: int) -> Alignment | None:
     """A quick `align` on at most so many pairs of moments, with the richest map."""
+    # Candidates are only ranked: outliers need not have lost all their weight.
     return _rough(a, b, time.thinned(pairs), order, rounds=5)
 
 

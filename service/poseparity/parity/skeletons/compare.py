@@ -84,6 +84,7 @@ def _explained(a: Side, b: Side, sides: tuple[CsvSide, CsvSide], raw: dict, foun
         found, rest = cut[0], Rest((cut[1],))
     elif not found.exact:
         found = quieted(found, a, b)
+    # Rounding that was scaled with the rest hides that the joints are the same.
     if found.same_share <= SAME_SHARE and (rounding := rounded_before(found, a, b)):
         found, rest = rounding[0], Rest((rounding_cause(*rounding[1:]),))
     if not (found.same_share > SAME_SHARE or is_noise(found)):

@@ -69,4 +69,5 @@ def compare_confidence(found: Alignment, a: Side, b: Side) -> Confidence:
 
 
 def _reach(side: Side, values: np.ndarray) -> np.ndarray:
+    # With a tenth of room: two numbers that were rounded meet here.
     return 1.1 * side.confidence_precision.half_step(values) + 1e-9

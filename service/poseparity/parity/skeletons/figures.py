@@ -10,7 +10,7 @@ from .alignment import Alignment, at_rows
 from .hypotheses.without import pixels
 from .sides import Side
 
-_LISTED = 3
+_LISTED = 3  # frames, joints and stretches each, the worst
 
 
 def as_they_stand(a: Side, b: Side) -> dict:

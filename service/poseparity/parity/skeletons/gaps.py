@@ -89,6 +89,7 @@ def _explained(found: Alignment, lacking: Side, having: Side, values: dict, hole
         )
         if key > best:
             methods, best = [], key
+        # Several methods may give the same values: what these gaps do not show stays open.
         if key == best:
             methods.append(method)
     return Gaps(lacking.name, having.name, joints, tuple(methods), round(best[0] * int(joints.sum())))
@@ -127,6 +128,7 @@ def _blanked(found: Alignment, having: Side, holes: np.ndarray) -> np.ndarray:
         (found.time.rows_a, found.order.joints) if having.name == "A" else (found.time.rows_b, np.arange(17))
     )
     pairs, joints = np.nonzero(holes)
+    # A moment between two rows is made of both.
     for row in (np.floor(rows), np.ceil(rows)):
         result[row.astype(int)[pairs], columns[joints]] = np.nan
     return result
@@ -163,4 +165,5 @@ def fill(positions: np.ndarray, method: Method) -> np.ndarray:
 
 def _near(found: Alignment, filled: np.ndarray, target: np.ndarray) -> np.ndarray:
     distance = np.linalg.norm((filled - target) * found.affine.unit, axis=-1)
+    # Twice, because what a joint was filled from was rounded as well.
     return np.nan_to_num(distance, nan=np.inf) <= 2 * found.reach.max()

@@ -63,6 +63,7 @@ def fit(a: np.ndarray, b: np.ndarray, *, rounds: int = 14) -> Affine | None:
     Returns:
         None where there are fewer than three points, or one side does not vary while the other does.
     """
+    # A factor and an offset for each axis: two points always fit.
     if len(a) < 3:
         return None
     weights = np.ones_like(a)
@@ -148,6 +149,7 @@ def _factors(kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _inliers(affine: Affine, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     residual = np.linalg.norm((b - affine(a)) * affine.unit, axis=1)
+    # Where more than half of the points fit exactly the median is 0, and only float arithmetic is left.
     near = residual <= _INLIER * np.median(residual) + 1e-9 * (1 + np.abs(b * affine.unit).max())
     return a[near], b[near]
 

@@ -50,6 +50,7 @@ def _of_confidence(keypoints: np.ndarray, unseen: np.ndarray, seen: np.ndarray) 
 
 def _shared(keypoints: np.ndarray, placed: np.ndarray) -> list[Place]:
     """Places of several joints of one frame, the most frequent first."""
+    # Complex numbers: a place is one value, which can be sorted.
     places = np.where(placed, keypoints[..., 0] + 1j * keypoints[..., 1], np.nan)
     places = np.sort(places, axis=1)
     twice = places[:, 1:][places[:, 1:] == places[:, :-1]]

@@ -78,6 +78,7 @@ def assigned_orders(a: np.ndarray, b: np.ndarray, known: list[JointOrder]) -> li
 
 def _standard(positions: np.ndarray) -> np.ndarray:
     """Centred and scaled by all joints together, so that neither factors nor offsets nor the order matter."""
+    # Medians, because some joints may lie anywhere.
     centred = positions - np.nanmedian(positions, axis=(0, 1))
     spread = np.nanmedian(np.abs(centred), axis=(0, 1))
     return centred / np.where(spread > 0, spread, 1.0)

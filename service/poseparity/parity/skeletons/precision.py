@@ -57,7 +57,9 @@ WHOLE = Precision("whole numbers", decimals=0)
 FLOAT16 = Precision("float16", dtype=np.float16)
 FLOAT32 = Precision("float32", dtype=np.float32)
 FLOAT64 = Precision("float64", dtype=np.float64)
+# Positions have up to four digits before the point: with more than ten behind it, float64's own last digits begin.
 _DECIMALS = [Precision(f"{n} decimal{'s' * (n > 1)}", decimals=n) for n in range(1, 11)]
+# With fewer, positions would be ten pixels apart and more; nine are those that a float32 is read back by.
 _DIGITS = [Precision(f"{n} significant digits", digits=n) for n in range(3, 10)]
 # Of two that are as coarse, the first: float16's steps of 1/4 and 1/8 pixel have few decimals, decimals few digits.
 PRECISIONS = (WHOLE, FLOAT16, *_DECIMALS, *_DIGITS, FLOAT32, FLOAT64)

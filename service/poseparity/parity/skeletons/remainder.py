@@ -89,8 +89,10 @@ class Remainder:
             return False
         if self.one_sided:
             step = float(np.median(self.step))
+            # Half of that share is enough: the size of the noise is estimated, from what exceeds.
             return share >= 0.5 * min(1.0, _MOVED_AWAY * float(excess.mean()) / (step / 2))
         if self.both_on_a_grid and excess.mean() <= _ONE_STEP * float(np.median(self.step)):
+            # Both were rounded: noise far below a step takes few values to another one.
             return share >= 0.05
         return share > 0.5
 

@@ -7,7 +7,7 @@ import textwrap
 from ..result import PROVEN, Cause
 from .result import CsvComparison
 
-_WIDTH = 118
+_WIDTH = 118  # fits a terminal of 120 columns
 _HIDDEN = ("with it",)  # zero, or said again by the figures at the end
 _NEXT = "to confirm: record a trace of the run on both sides and compare those; they name the first stage that differs"
 

@@ -38,6 +38,7 @@ class Search:
     def best(self) -> Alignment | None:
         """The best alignment over all frames; None where nothing can be compared."""
         best = None
+        # Each sees the best of those before it.
         levels = [self._as_they_stand, self._shifts, self._found_orders, self._repeats, self._rates, self._parts]
         if self._a.repeats.any() != self._b.repeats.any():
             # Rows that are the same to the last digit, on one side only, say more than a place in time that fits.
@@ -59,9 +60,11 @@ class Search:
                 continue
             tried.append((found, candidate))
             if found.exact and sum(part.complexity for part in candidate) <= 1:
+                # Nothing can be simpler and leave less: the others need no look.
                 whole = align(self._a, self._b, *candidate)
                 if whole is not None and whole.exact and self._covers(whole.time):
                     return whole
+        # Nine digits: what differs by float arithmetic is equal, and the larger or the simpler one decides.
         tried.sort(key=lambda entry: (round(entry[0].loss, 9), -len(entry[1][0].rows_a), entry[0].complexity))
         best = None
         for _, candidate in tried[:_SHIFTS]:
@@ -106,6 +109,7 @@ class Search:
         rows_a, rows_b = timing.without_repeats(a.repeats), timing.without_repeats(b.repeats)
         sides = [(np.arange(a.frame_count), rows_b), (rows_a, np.arange(b.frame_count)), (rows_a, rows_b)]
         for kept_a, kept_b in sides:
+            # That was tried before.
             if len(kept_a) == a.frame_count and len(kept_b) == b.frame_count:
                 continue
             short = Search(Side(a.name, a.keypoints[kept_a]), Side(b.name, b.keypoints[kept_b]), orders)
@@ -183,6 +187,7 @@ class Search:
 
 
 def _rank(found: Alignment) -> tuple:
+    # Rounded, because equally good ones differ by float arithmetic.
     return (not found.exact, round(found.loss, 9), -len(found.time.rows_a), found.complexity)
 
 

@@ -95,6 +95,7 @@ def best_shifts(distances: np.ndarray, probes: np.ndarray, frames: tuple[int, in
     counted = np.isfinite(values)
     overlap = inside.mean(axis=1) * frames_b
     shorter = min(frames_b, frames_a / float(rate))
+    # At least half of the shorter side: a shorter stretch fits somewhere by chance.
     long_enough = (overlap >= max(min(_SHORTEST, shorter), 0.5 * shorter)) & (counted.sum(axis=1) > 0)
     score = np.where(counted, values, 0).sum(axis=1) / np.maximum(counted.sum(axis=1), 1)
     # Where it fits equally well, as with somebody who stands still: the longest overlap.
@@ -116,6 +117,7 @@ def resampled(frames_a: int, frames_b: int, rate: Fraction, shift: float) -> Ite
     """Ways in which B may have been made of A, or A of B, at one rate: interpolated, nearest frame, frame before."""
     made_b = np.arange(frames_b, dtype=np.float64)
     made_a = np.arange(frames_a, dtype=np.float64)
+    # The last one with room for float arithmetic: 2.9999999999 is row 3, not the one before it.
     roundings = (lambda rows: rows, lambda rows: np.floor(rows + 0.5), lambda rows: np.floor(rows + 1e-9))
     for rounding in roundings:
         yield _within(rounding(made_b * float(rate) + shift), made_b, frames_a, frames_b, rate, shift)

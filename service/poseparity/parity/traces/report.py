@@ -8,7 +8,7 @@ from textwrap import wrap
 from ..result import Cause
 from .compare import TraceComparison, TraceSide
 
-_WIDTH = 110
+_WIDTH = 110  # fits a terminal of 120 columns
 _CAUSES, _WARNINGS = 5, 5  # those that follow are unlikely, or had no effect: they are counted, not listed
 _VERDICTS = {"identical": "IDENTICAL", "within-tolerance": "WITHIN TOLERANCE", "diverged": "DIVERGED"}
 
@@ -20,7 +20,12 @@ def render(comparison: TraceComparison) -> str:
         "",
         *map(_side, "AB", comparison.sides),
         _answers(*comparison.sides),
-        *_warnings(comparison.sides),
+    ]
+    # What the two answers said that may make their scores wrong.
+    for name, side in zip("AB", comparison.sides, strict=True):
+        for warning in side.trace.warnings or ():
+            lines += _indented(f"warning of {name}: ", f"{warning.message} [{warning.code}]")
+    lines += [
         "",
         *_stages(comparison),
         *_causes("likely causes", comparison.causes, _CAUSES),
@@ -50,13 +55,6 @@ def _answers(a: TraceSide, b: TraceSide) -> str:
     return f"  the answers: {'the same label' if same else 'ANOTHER LABEL'}, scores differ by up to {largest:.3g}"
 
 
-def _warnings(sides: tuple[TraceSide, TraceSide]) -> Iterator[str]:
-    """What the two answers said that may make their scores wrong."""
-    for name, side in zip("AB", sides, strict=True):
-        for warning in side.trace.warnings or ():
-            yield from _indented(f"warning of {name}: ", f"{warning.message} [{warning.code}]")
-
-
 def _stages(comparison: TraceComparison) -> Iterator[str]:
     width = max(len(stage.name) for stage in comparison.stages)
     first = comparison.first and comparison.first.stage
@@ -64,6 +62,7 @@ def _stages(comparison: TraceComparison) -> Iterator[str]:
         mark = ">" if stage.name == first else " "
         texts = [value.amount for value in stage.differing] or [""]
         yield f"{mark} {stage.name:<{width}}  {stage.state:<16}  {texts[0]}".rstrip()
+        # Below the first amount: mark, name, state and the spaces between them come before it.
         yield from (" " * (width + 22) + text for text in texts[1:])
 
 

@@ -165,6 +165,7 @@ class _Worst:
         if self.columns:
             mine, theirs = mine[..., self.columns], theirs[..., self.columns]
         found = largest_difference(mine, theirs)
+        # Where one size is not known, the largest is not either.
         if self.largest is not None and (found is None or found > self.largest or self.frame is None):
             self.largest, self.frame = found, frame
 
@@ -185,7 +186,9 @@ class _Seen:
     def of(cls, value: TracedValue) -> _Seen:
         if value.name != _JOINTS:
             return cls((_Worst(value.unit),), joints=False)
-        return cls((_Worst(value.unit, slice(2)), _Worst("confidence", slice(2, 3))), joints=True)
+        return cls(
+            (_Worst(value.unit, slice(2)), _Worst("confidence", slice(2, 3))), joints=True
+        )  # x and y, confidence
 
     @property
     def main(self) -> _Worst:

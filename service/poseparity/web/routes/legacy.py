@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
 
 from flask_openapi3 import APIBlueprint, Tag, validate_request
@@ -20,7 +20,7 @@ from ..uploads import accepts, json_body, limit_body_to_csv, receives
 blueprint = APIBlueprint("legacy", __name__, abp_tags=[Tag(name="legacy")], abp_responses=ANY_ERROR)
 
 _REFUSALS = dict.fromkeys((400, 408, 413, 415, 422, 429, 503), ErrorReply)
-_TOP = 5
+_TOP = 5  # as many as the replaced service gave
 _NAMED = 10  # unknown keys that a warning names at most
 
 
@@ -41,7 +41,13 @@ def recognise_csv(body: LegacyRequest):
         assume_crop=True,  # the field was always optional, whatever the bundle
     )
     answer = inference().run(given)
-    return legacy_reply(answer.prediction, (*_of_unknown_keys(body), *answer.notices))
+    notices = list(answer.notices)
+    if names := body.unknown_keys:
+        listed = ", ".join(repr(name[:SHOWN]) for name in names[:_NAMED]) + ", ..." * (len(names) > _NAMED)
+        known = ", ".join(LegacyRequest.model_fields)
+        text = f"keys of the request that are not used: {listed}; known are {known}"
+        notices.insert(0, Notice("unknown-keys", text))
+    return legacy_reply(answer.prediction, notices)
 
 
 @blueprint.get("/health", responses={200: LegacyHealth})
@@ -60,6 +66,7 @@ def legacy_reply(prediction: Prediction, notices: Iterable[Notice] = ()) -> dict
     `accuracy` is left out: no label came with the recording.
     """
     probabilities = prediction.scores.tolist()
+    # Stable: of equals the first, as `index` has it.
     ranked = sorted(range(len(probabilities)), key=lambda index: -probabilities[index])
     index, two_classes = prediction.index, len(probabilities) == 2
     return {
@@ -81,13 +88,6 @@ def legacy_reply(prediction: Prediction, notices: Iterable[Notice] = ()) -> dict
         },
         "warnings": [asdict(notice) for notice in notices],
     }
-
-
-def _of_unknown_keys(body: LegacyRequest) -> Iterator[Notice]:
-    if names := body.unknown_keys:
-        listed = ", ".join(repr(name[:SHOWN]) for name in names[:_NAMED]) + ", ..." * (len(names) > _NAMED)
-        known = ", ".join(LegacyRequest.model_fields)
-        yield Notice("unknown-keys", f"keys of the request that are not used: {listed}; known are {known}")
 
 
 def _decoded(text: str) -> bytes:

@@ -23,6 +23,7 @@ _REFUSALS = dict.fromkeys((400, 408, 413, 415, 422, 429, 503, 507), ErrorReply)
 
 
 @blueprint.post("/predictions", responses={200: PredictionReply, **_REFUSALS})
+# Headers are judged before a place is taken, and a place is taken before the body is received.
 @accepts("multipart/form-data")
 @holds_place
 @receives(form_body)
@@ -45,6 +46,7 @@ def predict(form: PredictionForm, query: PredictionQuery):
 
 
 def _input(path: Path, form: PredictionForm) -> Input:
+    # Some clients send a path, of their own machine.
     kind, name = kind_of(path), PurePath(form.file.filename).name or path.name
     if kind == "csv":
         content = read_csv(path)

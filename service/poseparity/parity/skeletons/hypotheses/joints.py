@@ -11,7 +11,7 @@ from ..gaps import Gaps, find_gaps
 from ..sides import in_words
 from .without import Subject
 
-_LISTED = 4
+_LISTED = 4  # joints that one line names as examples
 _MOSTLY = 0.9  # the score of a filling that gives most of the values
 _WRITE_ZEROS = (
     "write 0,0,0 on both sides: whoever reads the other as a position interpolates to it, trims by it and normalises it"

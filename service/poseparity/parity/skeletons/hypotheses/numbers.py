@@ -31,6 +31,7 @@ def quieted(found: Alignment, a: Side, b: Side) -> Alignment:
 
     Such noise is no map: a factor of 1.00000001 that was fitted to it says nothing.
     """
+    # The simpler one first.
     for affine in (geometry.IDENTITY, found.affine):
         again = with_affine(found, a, b, affine)
         close = again.residual[again.common] <= CLOSE * again.body
@@ -144,10 +145,12 @@ def explain_rest(subject: Subject, confidence: Confidence) -> Rest:
 
 def _of_noise(left: Remainder, found: Alignment) -> float:
     """Among noise: how much of it rounding makes at most."""
+    # Among noise no grid is proven, and none is ruled out.
     return float(np.clip(np.median(left.step) / 2 / found.median, 0.01, 0.99))
 
 
 def _share_given(left: Remainder, joints: np.ndarray) -> float:
+    # Only all joints would prove it.
     return float(np.clip(1 - left.exceeding[joints].mean(), 0.01, 0.99))
 
 
@@ -205,6 +208,7 @@ def _close_confidence(confidence: Confidence) -> tuple[Cause, ...]:
 def _up(value: float) -> str:
     """With one digit, and not smaller than it is."""
     power = 10.0 ** np.floor(np.log10(value))
+    # What is a twentieth more, such as 1.04, is not called twice as much.
     return f"{np.ceil(value / power - 0.05) * power:.0e}"
 
 
@@ -240,6 +244,7 @@ def explain_noise(subject: Subject) -> Cause:
         "two CSVs cannot tell these apart, two traces can"
     )
     raw = subject.found.median / found.body
+    # Never proven: a slight change of the recording would look the same.
     return Cause("pose-noise", title, evidence, confirm, float(np.clip(1 - raw / _LARGEST, 0.5, 0.95)))
 
 

@@ -59,6 +59,7 @@ def _other_places(subject: Subject) -> dict[str, str]:
     found = subject.found
     if found.time.kind != "shift":
         return {}
+    # What leaves two percent more cannot be told from the best.
     limit = 1.02 * found.loss if not found.exact else None
     here, fitting = int(found.time.shift), []
     # 40 rows either way are more than a second, at 30 frames a second, in which somebody stands still.
@@ -86,6 +87,7 @@ def _fits(subject: Subject, rows: timing.TimeMap, limit: float | None) -> bool:
 def _rate(subject: Subject) -> Cause:
     time, without = subject.found.time, subject.without_time()
     rate = time.rate
+    # As near to a row as `alignment.between_rows` takes for the row itself.
     between = (time.rows_a % 1 > 1e-6).any() or (time.rows_b % 1 > 1e-6).any()
     evidence = {
         "frames of A for a frame of B": round(float(rate), 4),
@@ -103,7 +105,7 @@ def _ratio(rate) -> str:
         return f"B has every {_nth(rate.numerator)} frame of A"
     if rate.numerator == 1:
         return f"A has every {_nth(rate.denominator)} frame of B"
-    if max(rate.numerator, rate.denominator) <= 6:
+    if max(rate.numerator, rate.denominator) <= 6:  # who reads "25 frames of A are 24 of B" learns less than from 1.042
         return f"{rate.numerator} frames of A are {rate.denominator} of B"
     return f"one frame of B is {float(rate):.4g} of A"
 

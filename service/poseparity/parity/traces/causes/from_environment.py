@@ -20,7 +20,7 @@ from . import certainty
 from .catalogue import cause, show
 
 POLICY = ROOT / "lockfiles/parity.toml"
-_LISTED = 6
+_LISTED = 6  # facts, and operations, that a cause shows of each; it says how many there are
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,13 @@ _INSTRUCTIONS = ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "OPENBLAS_CORETYPE
                  "OPENCV_CPU_DISABLE")  # fmt: skip
 _ALL = ("cv2", "numpy", "torch", "mmaction2", "ultralytics")
 GROUPS = (
+    # What runs in the place of what was installed puts all else in doubt.
     Group("shadowed-module", ("imports.shadowed.*",), (), 0.86),
     Group("byte-code", ("imports.bytecode.*",), (), 0.86),
     Group("foreign-code", ("imports.unrecorded.*", "imports.standard_library.*", "libraries.*"), (), 0.84),
     Group("search-path", ("imports.path", "imports.folders.*"), (), 0.5),
     Group("variables", ("variables.*", "interpreter.optimize"), (), 0.79),
+    # Files that were overwritten before versions, which say nothing then.
     Group("cv2-providers", ("cv2_providers.*", "packages.opencv-contrib-python*", "packages.opencv-python-headless*",
                             "modules.cv2.package"), ("cv2",), 0.85),
     Group("opencv", ("packages.opencv-*", "modules.cv2.version", "modules.cv2.build.build_digest"), ("cv2",), 0.8),
@@ -58,6 +60,7 @@ GROUPS = (
                     "modules.torch.build.cuda*", "modules.torch.build.mkl*"), ("torch",), 0.8),
     Group("mmaction2", ("packages.mm*", "modules.mm*"), ("mmaction2",), 0.8),
     Group("ultralytics", ("packages.ultralytics*", "modules.ultralytics.*"), ("ultralytics",), 0.8),
+    # Pins choose among the code of a library: less than another library.
     Group("mkl-branch", ("pins.by_name.MKL_CBWR.*", "pins.by_name.MKL_CBWR"), ("torch",), 0.78),
     Group("threads", ("pins.by_name.*_NUM_THREADS*", "pins.by_name.MKL_DYNAMIC*", "modules.*.threads"),
           ("torch", "numpy"), 0.78),
@@ -71,9 +74,10 @@ GROUPS = (
     Group("package-code", ("code.*", "packages.poseparity.*"), _ALL, 0.6),
     Group("startup", ("startup.*",), (), 0.5),
     Group("bundle-differs", ("bundle.*",), (), 0.0),  # told by the parameters, and by the bundles' digests
+    # The pins make processors equal: one explains something only where they fail.
     Group("processor", ("cpu.*",), _ALL, 0.3),
     Group("packages", ("packages.*", "modules.*"), (), 0.3),
-    Group("environment", ("*",), (), 0.26),
+    Group("environment", ("*",), (), 0.26),  # just above `certainty.SOMETHING`, so that it is told
 )  # fmt: skip
 _OPERATIONS, _DIGEST = "fingerprint.operations.", ".sha256"
 _SHOWN = ("error", "tolerance", "implied")
@@ -131,7 +135,9 @@ def _cause(group: Group, facts: list[dict], operations: dict[str, list[str]], pl
     score = group.weight * _relevance(group.libraries, place)
     if all(fact["reference"] == fact["current"] for fact in facts):
         score *= certainty.BOTH_SIDES
-    main = _main(facts)
+    # The fact that tells most: a version, or a pin, before what follows from it.
+    order = ("cv2_providers.names", "packages.*.version", "packages.*.public_version", "pins.*", "packages.*", "*")
+    main = min(facts, key=lambda fact: next(i for i, each in enumerate(order) if fnmatchcase(fact["path"], each)))
     name = _SECTIONS.sub("", main["path"]).removesuffix(".state")
     more = f" (and {len(facts) - 1} more)" if len(facts) > 1 else ""
     evidence = {
@@ -179,12 +185,6 @@ def _operations(findings: Iterable[dict]) -> dict[str, list[str]]:
             name = path.removeprefix(_OPERATIONS).removesuffix(_DIGEST)
             found.setdefault(name.partition(".")[0], []).append(name)
     return found
-
-
-def _main(facts: list[dict]) -> dict:
-    """The fact that tells most: a version, or a pin, before what follows from it."""
-    order = ("cv2_providers.names", "packages.*.version", "packages.*.public_version", "pins.*", "packages.*", "*")
-    return min(facts, key=lambda fact: next(i for i, each in enumerate(order) if fnmatchcase(fact["path"], each)))
 
 
 def _value(value: object) -> str:

@@ -136,6 +136,7 @@ def _interpolation(
 def _trimming(stage: StageComparison, difference: ParameterDifference, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     sides = (("A", a, b, difference.a), ("B", b, a, difference.b))
     off = [name for name, one, other, value in sides if value == "none" or (keeps_all(one) and not keeps_all(other))]
+    # Where both cut something, or neither does, it is only another value.
     if len(off) != 1:
         yield from _plain(stage, difference, a, b)
         return
@@ -174,6 +175,7 @@ def _code(stage: StageComparison, difference: ParameterDifference, a: TraceFile,
     versions = {"version_a": a.trace.poseparity, "version_b": b.trace.poseparity}
     key = difference.path.partition(".")[0]
     source = f"{key}.sha256"
+    # A module and its digest differ together: that is one cause.
     if difference.path == source or not any(each.path == source for each in stage.parameters):
         codes = [side.trace.stage(stage.name).parameters.get(key) for side in (a, b)]
         module = next((code.get("module") for code in codes if isinstance(code, dict)), stage.name)

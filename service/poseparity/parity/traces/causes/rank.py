@@ -31,30 +31,20 @@ def causes_of(
     place = None if first is None else (first.name, next(value.name for value in first.differing))
     environment = from_environment.causes_of(findings or (), place)
     given = list(_given(a, b, stages))
-    before, here, later = _by_place(stages, first)
-    without_effect = [each for stage in before for each in from_parameters.causes_of(stage, a, b)]
+    position = len(stages) if first is None else stages.index(first)
+    without_effect = [each for stage in stages[:position] for each in from_parameters.causes_of(stage, a, b)]
     if first is None:
         return (), _ordered([*given, *without_effect, *environment])
-    own = [*from_parameters.causes_of(here, a, b), *from_arrays.causes_of(here, a, b)]
+    own = [*from_parameters.causes_of(first, a, b), *from_arrays.causes_of(first, a, b)]
     further = [
         replace(each, score=certainty.LATER_STAGE * each.score)
-        for stage in later
+        for stage in stages[position + 1 :]
         for each in from_parameters.causes_of(stage, a, b)
     ]
     causes = _ordered([*given, *own, *environment, *further])
     if not causes or causes[0].score < certainty.SOMETHING:
-        causes = (_unknown(here, a, b), *causes)
+        causes = (_unknown(first, a, b), *causes)
     return causes, _ordered(without_effect)
-
-
-def _by_place(
-    stages: tuple[StageComparison, ...], first: StageComparison | None
-) -> tuple[list[StageComparison], StageComparison | None, list[StageComparison]]:
-    """The stages before the first that differs, that one, and those after it."""
-    if first is None:
-        return list(stages), None, []
-    position = stages.index(first)
-    return list(stages[:position]), first, list(stages[position + 1 :])
 
 
 def _given(a: TraceFile, b: TraceFile, stages: tuple[StageComparison, ...]) -> Iterator[Cause]:

@@ -44,6 +44,7 @@ def causes_of_transforms(stage: str, a: list, b: list, score: float) -> Iterator
     yield from _order(stage, pairs, score)
     for first, second in pairs:
         for each in differences("", first.arguments, second.arguments, into_lists=True):
+            # The one with a number, where one side has several of that type.
             name = second.name if len(second.name) > len(first.name) else first.name
             yield cause(
                 "transform-argument",
@@ -73,6 +74,7 @@ def causes_of_classes(
 
 
 def _transforms(listed: list) -> list[_Transform]:
+    # Copies, because the type is taken out of them.
     tables = [dict(each) if isinstance(each, dict) else {"type": each} for each in listed]
     kinds = [show(table.pop("type", None)) for table in tables]
     transforms = []

@@ -15,7 +15,7 @@ _STAGES = [row.name for row in STAGES if "keypoints" in row.values]  # the first
 _WORST = 3  # frames that are drawn, each a good distance from the others
 _APART = 5  # frames, a sixth of a second at 30 a second: nearer ones look the same
 _SIZE = 300.0  # of a drawing, in its own units
-_MARGIN = 18.0
+_MARGIN = 18.0  # for a joint at the edge, whose disc has a radius of 5
 _PLOT = (640.0, 150.0)  # of the difference over time
 
 
@@ -166,7 +166,7 @@ def _drawing(skeletons: Skeletons, row: int) -> Drawing:
     sides = skeletons.a[row], skeletons.b[row]
     present = np.concatenate([each[each.any(axis=-1), :2] for each in sides])
     low, high = present.min(axis=0), present.max(axis=0)
-    scale = (_SIZE - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)
+    scale = (_SIZE - 2 * _MARGIN) / max(float((high - low).max()), 1e-9)  # a single joint has no extent
     centre = (low + high) / 2
     placed = [(each[:, :2] - centre) * scale + _SIZE / 2 for each in sides]
     seen = [each.any(axis=-1) for each in sides]

@@ -25,6 +25,7 @@ def of_normalise(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator
         yield cause("img-shape", score=certainty.SHOWN, stage=stage.name, a=boxes[0], b=boxes[1])
         return
     mine, theirs = (side.result(NORMALISE.name, "inputs") for side in (a, b))
+    # (clips, persons, frames, joints, channels); the first person is looked at.
     if mine is not None and theirs is not None and mine.shape == theirs.shape and mine.ndim == 5:
         box = a.result(NORMALISE.name, "reference")
         size = None if box is None or box.shape != (4,) else box[2:]
@@ -79,6 +80,7 @@ def _of_box(stage: str, a: np.ndarray, b: np.ndarray, factors: np.ndarray, size:
     """Coordinates relative to another size: (x - w/2) / (w/2) of another w is a factor f and an offset f - 1."""
     offsets = b.mean(axis=0) - factors * a.mean(axis=0)
     left = np.abs(a * factors + offsets - b).max()
+    # Ten times: means and spreads were estimated from numbers that were rounded.
     if left > 10 * _CLOSE or np.allclose(factors, 1, atol=_CLOSE):
         return
     mine, theirs = "1", f"{factors[0]:.4g} and {factors[1]:.4g} times that"

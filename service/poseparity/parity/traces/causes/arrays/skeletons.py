@@ -47,6 +47,7 @@ def of_trim(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Caus
 
 def of_pose(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """What comparing two skeleton CSVs would say, where the joints differ and not what the network saw."""
+    # Other joints follow from what the network saw.
     if any(value.name == "network_input" for value in stage.differing):
         return
     yield from _of_keypoints(stage, a, b, POSE.name, certainty.SHOWN)
