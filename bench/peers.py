@@ -28,10 +28,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench._processes import CORES, Mode
 from poseparity.engines.openpose import coco
 from poseparity.engines.openpose.network import build_network
 from poseparity.environment.machine import describe_cpu
-from poseparity.numerics import read_pins
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = Path(__file__).with_name("_pose_peer.py")
@@ -40,7 +40,6 @@ PACKAGES = ("onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "opencv
 OURS = ("fast", "direct")
 WAYS = (*OURS, "torch", "onnxruntime", "openvino", "opencv")
 SIZES = {"368x368": (368, 368), "368x208": (368, 208)}  # height and width of the network's input
-CORES = len(os.sched_getaffinity(0))
 # How far an answer may be from "direct": the tests allow as much for OpenCV's own importer.
 TOLERANCE = 1e-4
 
@@ -54,14 +53,12 @@ class Runs:
 
 
 class Worker:
-    """A process of one way with its network; see _pose_peer.py."""
+    """A process of one way with its network, in the Python that has it; see _pose_peer.py."""
 
     def __init__(self, way: str, threads: int, folder: Path) -> None:
         python = sys.executable if way in (*OURS, "torch") else PEERS / "bin/python"
-        pins = read_pins()
-        environment = {name: value for name, value in os.environ.items() if name not in pins}
-        environment |= pins if way in OURS else {}
         command = [python, WORKER, way, str(threads), folder]
+        environment = Mode(way, way in OURS, threads).environment()
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
