@@ -185,11 +185,12 @@ def _runner(graph: str) -> Callable:
     from mmengine.config import Config
     from mmengine.runner import Runner
 
-    folder = Path(tempfile.mkdtemp())
-    torch.save({"state_dict": _model(graph).state_dict()}, folder / "model.pth")
+    folder = tempfile.TemporaryDirectory()  # `answer` holds it until the process ends
+    weights = Path(folder.name) / "model.pth"
+    torch.save({"state_dict": _model(graph).state_dict()}, weights)
 
     def answer(keypoints: np.ndarray) -> np.ndarray:
-        with tempfile.TemporaryDirectory(dir=folder) as work:
+        with tempfile.TemporaryDirectory(dir=folder.name) as work:
             annotations, dumped = Path(work) / "annotations.pkl", Path(work) / "scores.pkl"
             annotations.write_bytes(pickle.dumps([{"frame_dir": "clip", **_annotation(keypoints), "label": 0}]))
             dataset = {
@@ -201,7 +202,7 @@ def _runner(graph: str) -> Callable:
             sampler = {"type": "DefaultSampler", "shuffle": False}
             loader = {"batch_size": 1, "num_workers": 0, "sampler": sampler, "dataset": dataset}
             config = {
-                "default_scope": "mmaction", "model": _table(graph), "load_from": str(folder / "model.pth"),
+                "default_scope": "mmaction", "model": _table(graph), "load_from": str(weights),
                 "test_dataloader": loader, "test_cfg": {"type": "TestLoop"},
                 "test_evaluator": [{"type": "DumpResults", "out_file_path": str(dumped)}],
                 "work_dir": work, "experiment_name": Path(work).name, "log_level": "ERROR",
