@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from poseparity import numerics, skeleton_csv
+from poseparity import numerics, skeleton_csv, startup
 from poseparity.cli import main as cli
 from poseparity.environment import snapshots
 from poseparity.inputs import Input
@@ -238,6 +238,20 @@ def test_a_bundle_that_cannot_be_loaded_is_what_every_clip_says(
     said = [(tmp_path / f"{clip.name}.error.txt").read_text() for clip in clips]
     assert said[0] == said[1] and "pose.safetensors has sha256" in said[0]
     assert capsys.readouterr().err == "".join(said)
+
+
+def test_trace_prints_the_answers_of_run(pipeline, demo_result, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(snapshots, "of", lambda _: {})
+    monkeypatch.setattr(startup, "load_pipeline", lambda *_, pinned: pipeline)
+    (tmp_path / "a.csv").write_bytes(demo_result.csv)
+    (tmp_path / "empty.csv").write_bytes(b"")
+    clips = [str(tmp_path / name) for name in ("a.csv", "empty.csv")]
+    assert cli.main(["trace", *clips, "--output", str(tmp_path), "--json"]) == 2
+    answers = json.loads(capsys.readouterr().out)
+    expected = pipeline.run(Input(tmp_path / "a.csv", "csv")).to_dict()
+    assert answers.keys() == {"a.csv", "empty.csv"} and answers["empty.csv"] is None
+    assert answers["a.csv"].keys() == expected.keys()
+    assert all(answers["a.csv"][key] == expected[key] for key in expected.keys() - {"seconds"})
 
 
 @pytest.mark.parametrize(

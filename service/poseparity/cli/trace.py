@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -37,6 +38,7 @@ def add_parser(commands) -> None:
                        help="run without the numerical pins, in the environment as it is: only to compare")  # fmt: skip
     trace.add_argument("--trace-arrays", action="store_true",
                        help="write the arrays themselves too, to FOLDER/CLIP.trace.npz")  # fmt: skip
+    trace.add_argument("--json", action="store_true", help="print the whole answers as JSON, by the clips' names")
     trace.set_defaults(command=_run)
 
 
@@ -58,7 +60,10 @@ def _run(options: argparse.Namespace) -> int:
     def prepared() -> tuple[Pipeline, dict]:
         return load_pipeline(settings, pinned=not options.unpinned), environment.result()
 
-    return max([_trace(clip, side, prepared, arrays=options.trace_arrays) for clip in options.clips])
+    answers = {clip.name: _answer(clip, side, prepared, options) for clip in options.clips}
+    if options.json:
+        print(json.dumps(answers, indent=2))
+    return 2 if None in answers.values() else 0
 
 
 def _clear(side: Side, clips: list[Path]) -> None:
@@ -82,8 +87,10 @@ def _clear(side: Side, clips: list[Path]) -> None:
         path.unlink(missing_ok=True)
 
 
-def _trace(clip: Path, side: Side, prepared: Callable[[], tuple[Pipeline, dict]], *, arrays: bool) -> int:
-    """Write a clip's trace, or why it has none; returns the exit status that this clip alone would give."""
+def _answer(
+    clip: Path, side: Side, prepared: Callable[[], tuple[Pipeline, dict]], options: argparse.Namespace
+) -> dict | None:
+    """Write a clip's trace; returns what `poseparity run --json` prints of it. Or write why there is none: None."""
     from ..inputs import Input
     from ..trace.recording import record
     from ..trace.writing import write_trace
@@ -91,14 +98,16 @@ def _trace(clip: Path, side: Side, prepared: Callable[[], tuple[Pipeline, dict]]
     try:
         given = Input.of_file(clip)
         pipeline, snapshot = prepared()
-        target = side.arrays(clip.name) if arrays else None
-        _, trace = record(pipeline, given, environment=snapshot, arrays=target)
+        arrays = side.arrays(clip.name) if options.trace_arrays else None
+        result, trace = record(pipeline, given, environment=snapshot, arrays=arrays)
         write_trace(side.trace(clip.name), trace)
     except (PoseParityError, OSError) as error:
         said = words.failure(error)
         side.error(clip.name).write_text(f"{said}\n", encoding="utf-8")
-        print(f"{clip}: no trace, see {side.error(clip.name)}")
         print(said, file=sys.stderr)
-        return 2
-    print(f"{clip}: {side.trace(clip.name)}")
-    return 0
+        if not options.json:
+            print(f"{clip}: no trace, see {side.error(clip.name)}")
+        return None
+    if not options.json:
+        print(f"{clip}: {side.trace(clip.name)}")
+    return result.to_dict()
