@@ -11,9 +11,9 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -27,6 +27,8 @@ from poseparity.bundle.toml import weights_entry, write_weights
 from poseparity.inputs import parse_size
 from poseparity.pipeline import Pipeline
 from poseparity.records import Box
+from poseparity.serving.process import predict
+from poseparity.serving.work import Answer, Loaded, Predict
 from poseparity.settings import Settings
 from poseparity.stages.recognise import build_model
 from poseparity.web import create_app
@@ -121,6 +123,22 @@ def pipeline_of(demo_bundle, tmp_path_factory) -> Callable[..., Pipeline]:
     return pipeline_of
 
 
+class Here:
+    """Computes in this process: random weights recognise nothing as the bundle says, so no service would start."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    def require_loaded(self) -> Loaded:
+        return Loaded(self._pipeline.bundle.identity(), [])
+
+    def refuse_hopeless(self) -> None:
+        pass
+
+    def predict(self, work: Predict, video: BinaryIO | None, look: Callable[[], None]) -> Answer:
+        return predict(work, self._pipeline, Settings())
+
+
 @pytest.fixture
 def serve(pipeline_of) -> Iterator[Callable[..., str]]:
     """`serve(classes, reference)`: the URL of the application on that bundle, in this process."""
@@ -128,9 +146,7 @@ def serve(pipeline_of) -> Iterator[Callable[..., str]]:
 
     def serve(*kind) -> str:
         app = create_app(Settings())
-        loaded = Future()
-        loaded.set_result(pipeline_of(*kind))
-        app.extensions["inference"]._loaded = loaded
+        app.extensions["inference"]._supervisor = Here(pipeline_of(*kind))
         server = make_server("127.0.0.1", 0, app, threaded=True)
         threading.Thread(target=server.serve_forever).start()
         servers.append(server)

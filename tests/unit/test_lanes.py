@@ -110,12 +110,12 @@ def shares(pool: Lanes, callers: dict[str, tuple[float, float]], seconds: float)
 
 
 def test_long_items_get_no_more_of_the_time_than_short_ones(lanes):
-    found = shares(lanes(1), {"long": (0.05, 1), "short": (0.005, 1)}, 1)
+    found = shares(lanes(1, ahead=16), {"long": (0.05, 1), "short": (0.005, 1)}, 1)
     assert 0.35 < found["short"] < 0.65
 
 
 def test_a_weight_of_four_gets_four_fifths(lanes):
-    found = shares(lanes(1), {"heavy": (0.01, 4), "light": (0.01, 1)}, 1)
+    found = shares(lanes(1, ahead=16), {"heavy": (0.01, 4), "light": (0.01, 1)}, 1)
     assert 0.7 < found["heavy"] < 0.9
 
 

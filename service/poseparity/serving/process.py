@@ -1,7 +1,8 @@
 """The process that computes: it loads the models once and answers any number of requests at once, on its lanes.
 
-`python -m poseparity.serving.process REQUESTS TOLD`: a socket on which each request's own socket comes, and a pipe on
-which it tells once how loading went. It ends with the process that started it, whose end of the socket is closed then.
+`python -m poseparity.serving.process REQUESTS TOLD`: a socket on which each request's own socket comes, and a pipe from
+which it takes its settings and on which it tells once how loading went. It ends with the process that started it, whose
+end of the socket is closed then.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ..errors import ClientLeft, PoseParityError
 from ..numerics import enforce
 from ..observe import unobserved
 from ..pipeline import Pipeline
-from ..settings import Settings, load_settings
+from ..settings import Settings
 from ..startup import load_pipeline
 from ..stop import Stop
 from ..trace.tracer import Tracer
@@ -35,7 +36,7 @@ _MOST_FILES = 2  # a request's socket, and its video
 
 def main(requests: socket.socket, told: Connection) -> None:
     """Load the models, then answer until nobody can ask any more."""
-    settings = load_settings()
+    settings = told.recv()
     logging.config.dictConfig(logging_config(settings.log_level))
     logging.captureWarnings(True)
     try:
@@ -73,14 +74,19 @@ def _outcome(connection: Connection, video: list[int], pipeline: Pipeline, setti
         stop = Stop(work.seconds, tell=lambda at: connection.send(At(**at)))
         threading.Thread(target=_listen, args=(connection, stop), daemon=True).start()
         with stop.watched():
-            return _predict(work, pipeline, settings)
+            return predict(work, pipeline, settings)
     except PoseParityError as error:
         return error
     except Exception:  # noqa: BLE001  told to the process that asked, which logs it
         return Unexpected(traceback.format_exc())
 
 
-def _predict(work: Predict, pipeline: Pipeline, settings: Settings) -> Answer:
+def predict(work: Predict, pipeline: Pipeline, settings: Settings) -> Answer:
+    """The pipeline's answer, as it goes to the process that asked.
+
+    Raises:
+        PoseParityError: see Pipeline.run.
+    """
     tracer = Tracer() if work.trace else None
     result = pipeline.run(work.given, observe=tracer or unobserved)
     trace = None
@@ -103,5 +109,5 @@ if __name__ == "__main__":
     # A key or a service manager that ends the group asks the other process, which decides when this one is done.
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
-    main(socket.socket(fileno=int(sys.argv[1])), Connection(int(sys.argv[2]), readable=False))
+    main(socket.socket(fileno=int(sys.argv[1])), Connection(int(sys.argv[2])))
     os._exit(0)  # whatever lanes still compute, nobody waits for it

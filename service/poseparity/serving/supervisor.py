@@ -17,6 +17,7 @@ from typing import BinaryIO
 import structlog
 
 from ..errors import ComputeDied, NotReadyError, PoseParityError
+from ..settings import Settings
 from .work import Answer, At, DescribeEnvironment, Loaded, Predict, Unexpected
 
 log = structlog.get_logger("poseparity.serving")
@@ -45,13 +46,14 @@ class _Process:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def start(cls) -> _Process:
-        (mine, theirs), (told, tells) = socket.socketpair(), Pipe(duplex=False)
+    def start(cls, settings: Settings) -> _Process:
+        (mine, theirs), (told, tells) = socket.socketpair(), Pipe()
         with theirs, tells:
             popen = subprocess.Popen(
                 [sys.executable, "-m", f"{__package__}.process", str(theirs.fileno()), str(tells.fileno())],
                 pass_fds=(theirs.fileno(), tells.fileno()),
             )
+        told.send(settings)
         return cls(popen, mine, told)
 
     def ask(self, work: Predict | DescribeEnvironment, video: BinaryIO | None, look: Callable[[], None]) -> object:
@@ -102,9 +104,14 @@ def _nothing() -> None:
 
 
 class Supervisor:
-    """The process that computes, and another one whenever it dies."""
+    """The process that computes, and another one whenever it dies.
 
-    def __init__(self) -> None:
+    Args:
+        settings: what it computes with.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._changed = threading.Condition()
         self._process: _Process | None = None
         self._loaded: Loaded | None = None
@@ -225,7 +232,7 @@ class Supervisor:
 
     def _keep(self) -> None:
         while self._refused is None:
-            process = _Process.start()
+            process = _Process.start(self._settings)
             with self._changed:
                 self._process = process  # what is asked meanwhile waits in its socket
                 self._changed.notify_all()

@@ -36,7 +36,7 @@ class Inference:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._supervisor = Supervisor()
+        self._supervisor = Supervisor(settings)
         self._turns = Turns(settings.requests_at_once)
         self._most = settings.requests_at_once + settings.queue_limit
         self._places = threading.Lock()
