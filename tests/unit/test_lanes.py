@@ -98,7 +98,8 @@ def shares(pool: Lanes, callers: dict[str, tuple[float, float]], seconds: float)
                 yield pause
 
         for paused in pool.map(lambda pause: time.sleep(pause) or pause, items(), weight=weight):
-            had[name] += paused
+            if time.monotonic() < end:  # what is done afterwards, others no longer wanted the time for
+                had[name] += paused
 
     threads = [threading.Thread(target=ask, args=(name, *figures)) for name, figures in callers.items()]
     for thread in threads:
