@@ -116,5 +116,5 @@ FAULTS = (
     ProcessFault("4 threads", "detect", "threads", variables={"OMP_NUM_THREADS": "4", "MKL_NUM_THREADS": "4"}),
     ProcessFault("MKL_CBWR unset", "detect", "mkl-branch", ("MKL_CBWR",), variables={"MKL_CBWR": None}),
     ProcessFault("the server's detect.py edited: YOLO is given RGB for BGR", "detect", "stage-code",
-                 ("stages.detect",), edit=("stages/detect.py", "predictor([frame])", "predictor([frame[..., ::-1]])")),
+                 ("stages.detect",), edit=("stages/detect.py", "(frame for", "(frame[..., ::-1] for")),
 )  # fmt: skip

@@ -108,7 +108,8 @@ def test_the_end_of_the_time_to_finish_is_told_and_nobody_hangs(tmp_path, demo_c
             except requests.ConnectionError:
                 break  # refused at once, and not left waiting
         answers = [connection.recv(2**16) for connection in slow]
-        assert all(answer.startswith(b"HTTP/1.1 503") for answer in answers[1:])
+        statuses = sorted(answer[9:12] for answer in answers)
+        assert statuses[1:] == [b"503", b"503"], "whoever had the first turn may have got an answer in time"
         assert server.process.wait(timeout=10) == 0
         assert time.monotonic() - began < 4.5
         assert {line["code"] for line in server.log_lines("refused")} == {"stopping"}
