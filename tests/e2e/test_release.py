@@ -23,6 +23,7 @@ from tests.e2e.slow_clients import SlowClients
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
+EVERY = "KILL_AT_EVERY_TASK"
 QUICK = ("-e", "poseparity_watch_s=3")
 
 
@@ -121,19 +122,21 @@ def test_an_image_that_does_not_serve_never_gets_a_request(deployment, container
     assert live(engine).id == container.id and same(container)
 
 
-def killed_at(task: str, *options: str) -> None:
-    """Start deploy.yml and kill it, with all that it started, when it comes to a task."""
+def killed_at(task: str | int, *options: str) -> bool:
+    """Start deploy.yml and kill it, with all that it started, when it comes to a task, or to the one of that number.
+
+    Returns whether it came to it.
+    """
     command = [CONTROLLER / "bin/ansible-playbook", "deploy.yml", *options]
     with subprocess.Popen(
         command, cwd=ANSIBLE, env=environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        for line in process.stdout:
-            if line.startswith("TASK") and task in line:
-                break
-        else:
-            pytest.fail(f"the playbook never came to {task}")
+        tasks = (line for line in process.stdout if line.startswith("TASK"))
+        if not any(number == task if isinstance(task, int) else task in line for number, line in enumerate(tasks, 1)):
+            return False
         time.sleep(0.5)
         os.killpg(process.pid, signal.SIGKILL)
+    return True
 
 
 @pytest.mark.parametrize(
@@ -142,10 +145,28 @@ def killed_at(task: str, *options: str) -> None:
 def test_a_killed_deployment_costs_no_request_and_the_next_one_gets_through(task, deployment, engine, skeleton):
     options = with_settings(max_frames=6000 + len(task))
     with undisturbed(skeleton):
-        killed_at(task, *options)
+        assert killed_at(task, *options), f"the playbook never came to {task}"
         result = playbook("deploy", *options)
     assert result.status == 0, result.output
     assert f"POSEPARITY_MAX_FRAMES={6000 + len(task)}" in live(engine).attrs["Config"]["Env"]
+
+
+@pytest.mark.skipif(EVERY not in os.environ, reason=f"{EVERY} is unset: deployments were NOT killed at every task (1 h)")
+def test_deployments_killed_at_every_task_cost_no_request_and_the_next_one_gets_through(deployment, engine, skeleton):
+    """Each goes on from what the one before it left; every fourth time one may end, and the next begins with news."""
+    number, there = 0, True
+    while there:
+        frames = 5000 + number
+        options = with_settings(max_frames=frames)
+        with undisturbed(skeleton):
+            for _ in range(4):
+                number += 1
+                there = there and killed_at(number, *options)
+                print(f"task {number}: {'killed' if there else 'not there'}", flush=True)
+            result = playbook("deploy", *options)
+        assert result.status == 0, (number, result.output)
+        assert f"POSEPARITY_MAX_FRAMES={frames}" in live(engine).attrs["Config"]["Env"]
+    assert number > 50
 
 
 def test_two_deployments_at_once_do_not_mix(deployment, engine):
