@@ -151,7 +151,9 @@ def test_a_killed_deployment_costs_no_request_and_the_next_one_gets_through(task
     assert f"POSEPARITY_MAX_FRAMES={6000 + len(task)}" in live(engine).attrs["Config"]["Env"]
 
 
-@pytest.mark.skipif(EVERY not in os.environ, reason=f"{EVERY} is unset: deployments were NOT killed at every task (1 h)")
+@pytest.mark.skipif(
+    EVERY not in os.environ, reason=f"{EVERY} is unset: deployments were NOT killed at every task (1 h)"
+)
 def test_deployments_killed_at_every_task_cost_no_request_and_the_next_one_gets_through(deployment, engine, skeleton):
     """Each goes on from what the one before it left; every fourth time one may end, and the next begins with news."""
     number, there = 0, True
