@@ -102,6 +102,8 @@ class Pipeline:
         bundle: the models and every parameter.
         max_frames, max_pixels, max_total_pixels: inputs over these limits are refused.
         decode_memory_bytes: most memory that decoding a video may take; None for any.
+        kept_frame_bytes: most memory that a video's decoded frames are kept in; of a video with more none are, and each
+            stage that needs frames decodes it again.
         openpose: OpenPose on this machine, for a bundle whose pose engine is its executable.
         lanes: compute frames and clips, for all inferences of this process; the caller's own thread when None.
     """
@@ -114,6 +116,7 @@ class Pipeline:
         max_pixels: int,
         max_total_pixels: int | None = None,
         decode_memory_bytes: int | None = None,
+        kept_frame_bytes: int = 0,
         openpose: Installation | None = None,
         lanes: InPlace | None = None,
     ) -> None:
@@ -127,6 +130,7 @@ class Pipeline:
                 max_pixels=max_pixels,
                 max_total_pixels=max_total_pixels,
                 memory_bytes=decode_memory_bytes,
+                kept_bytes=kept_frame_bytes,
                 min_share=bundle.quality.min_decoded_share,
             ),
             *_crop_stages(bundle, engine, lanes),

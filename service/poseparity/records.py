@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +38,12 @@ class VideoFile:
 
 @dataclass(frozen=True)
 class Video:
-    """A video of which every frame could be decoded. Frames are not held here: they are streamed from `path`.
+    """A video of which every frame could be decoded.
 
     Attributes:
         notices: what an answer should say of it.
+        kept: its frames, uint8 (frame_count, height, width, 3), BGR, where it is short; None where they are to be
+            streamed from `path`, because together they would take too much memory.
     """
 
     path: Path
@@ -49,6 +51,7 @@ class Video:
     frames_per_second: float
     frame_count: int
     notices: tuple[Notice, ...] = ()
+    kept: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

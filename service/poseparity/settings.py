@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(4096 * 2304, ge=1, description="Most pixels of one video frame.")
     max_total_pixels: int = Field(10**10, ge=1, description="Most pixels of all frames of a video together.")
     decode_memory_bytes: int = Field(2**30, ge=2**29, description="Most bytes of memory that decoding may take.")
+    kept_frame_bytes: int = Field(
+        128 * 2**20, ge=0, description="Most bytes of frames that are kept of a video; a longer one is decoded again."
+    )
     openpose_binary: Path | None = Field(None, description="OpenPose's executable, for a bundle that runs it.")
     openpose_models: Path | None = Field(None, description="OpenPose's folder models, for a bundle that runs OpenPose.")
     openpose_timeout_s: int = Field(600, ge=1, description="Seconds that OpenPose may take for 256 frames.")

@@ -35,6 +35,7 @@ def load_pipeline(settings: Settings, *, pinned: bool = True) -> Pipeline:
         max_pixels=settings.max_pixels,
         max_total_pixels=settings.max_total_pixels,
         decode_memory_bytes=settings.decode_memory_bytes,
+        kept_frame_bytes=settings.kept_frame_bytes,
         openpose=Installation.of(settings),
         lanes=lanes,
     )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from poseparity.errors import InputError, InputTooLarge
-from poseparity.records import VideoFile
+from poseparity.records import Video, VideoFile
 from poseparity.stages.decode import Decode, frames
 
 
-def decode(max_frames: int = 9000, max_pixels: int = 10**7) -> Decode:
-    return Decode(max_frames=max_frames, max_pixels=max_pixels)
+def decode(max_frames: int = 9000, max_pixels: int = 10**7, **limits: int) -> Decode:
+    return Decode(max_frames=max_frames, max_pixels=max_pixels, **limits)
 
 
 def test_every_frame_is_streamed_and_wanted_ones_are_the_same(demo_clip):
@@ -20,6 +21,29 @@ def test_every_frame_is_streamed_and_wanted_ones_are_the_same(demo_clip):
     for index, frame in frames(video, wanted=frozenset({3, 50})):
         assert (frame == everything[index]).all()
     assert everything[0].shape == (video.size.height, video.size.width, 3)
+
+
+def test_frames_that_are_kept_are_those_that_would_be_streamed(demo_clip, tmp_path):
+    streamed = decode()(VideoFile(demo_clip))
+    size = streamed.frame_count * 480 * 360 * 3
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(demo_clip.read_bytes())
+    kept = decode(kept_bytes=size)(VideoFile(path))
+    path.unlink()  # nobody decodes it again
+    assert kept == Video(path, streamed.size, streamed.frames_per_second, streamed.frame_count)
+    for (index, frame), (other, expected) in zip(frames(kept), frames(streamed), strict=True):
+        assert index == other and np.array_equal(frame, expected)
+    assert [index for index, _ in frames(kept, wanted=frozenset({3, 50}))] == [3, 50]
+
+
+def test_a_video_that_is_longer_than_the_room_takes_no_memory(demo_clip):
+    """And the limit on memory is one on decoding, not on what is kept."""
+    streamed = decode()(VideoFile(demo_clip))
+    almost = streamed.frame_count * 480 * 360 * 3 - 1
+    video = decode(kept_bytes=almost)(VideoFile(demo_clip))
+    assert video.kept is None and len(list(frames(video))) == streamed.frame_count
+    assert decode(kept_bytes=almost + 1, memory_bytes=2**29)(VideoFile(demo_clip)).kept is not None
+    assert decode(kept_bytes=2**34, memory_bytes=2**29)(VideoFile(demo_clip)).kept is not None
 
 
 def test_a_playlist_cannot_name_another_file(demo_clip, tmp_path):

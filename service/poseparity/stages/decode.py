@@ -45,15 +45,16 @@ class Decode(Stage, Observed):
         max_pixels: int,
         max_total_pixels: int | None = None,
         memory_bytes: int | None = None,
+        kept_bytes: int = 0,
         min_share: float = SOUND_SHARE,
     ) -> None:
-        self._limits = Limits(max_frames, max_pixels, max_total_pixels, memory_bytes)
+        self._limits = Limits(max_frames, max_pixels, max_total_pixels, memory_bytes, kept_bytes=kept_bytes)
         self._min_share = min_share
 
     def __call__(self, file: VideoFile, observe: Observe = unobserved) -> Video:
         if file.path.stat().st_size == 0:
             raise InputError("the video file is empty (0 bytes)", code="empty-file", fix=FIX)
-        found = look_through(file.path, self._limits)
+        found, kept = look_through(file.path, self._limits)
         _check_count_and_rate(found)
         video = Video(
             path=file.path,
@@ -61,6 +62,7 @@ class Decode(Stage, Observed):
             frames_per_second=found.rate,
             frame_count=found.count,
             notices=tuple(_what_lacks(file.path, found, self._min_share)),
+            kept=kept,
         )
         if observe is not unobserved:  # counting alone needs no pixels here
             for _, frame in frames(video):
@@ -77,11 +79,17 @@ class Decode(Stage, Observed):
 
 
 def frames(video: Video, wanted: frozenset[int] | None = None) -> Iterator[tuple[int, np.ndarray]]:
-    """Stream a video's frames: index and uint8 (height, width, 3), BGR; only the `wanted` indices when given.
+    """A video's frames, kept or streamed: index and uint8 (height, width, 3), BGR; only the `wanted` ones when given.
 
     Raises:
         InputError: a frame that `Decode` counted cannot be decoded now.
     """
+    if video.kept is not None:
+        for index, frame in enumerate(video.kept):
+            stop.check(frame=index)
+            if wanted is None or index in wanted:
+                yield index, frame
+        return
     with opened(video.path) as capture:
         for index in range(video.frame_count):
             stop.check(frame=index)

@@ -4,7 +4,7 @@ A file from elsewhere may make FFmpeg take gigabytes, go on for hours, or crash:
 complains of while it decodes is counted, because OpenCV hides that a frame is damaged.
 
 Reads JSON, the fields of `Limits`, from the first argument and the video from standard input; prints JSON, either the
-fields of `Looked` or {"error": ...}.
+fields of `Looked` or {"error": ...}. A second argument is the number of an open file of kept.py's.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Limits:
         total_pixels: most pixels of all frames together.
         memory_bytes: most memory, of addresses, that decoding may take; None for any.
         seconds: of a core, that decoding may take: for a process that nobody is left to end.
+        kept_bytes: most bytes of frames that are kept; those of a video with more are not.
     """
 
     frames: int
@@ -48,6 +49,7 @@ class Limits:
     total_pixels: int | None = None
     memory_bytes: int | None = None
     seconds: int = 3600
+    kept_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ class Looked:
     cut: bool
 
 
-def look(path: Path, limits: Limits, complaints: Complaints) -> Looked:
-    """Decode every frame.
+def look(path: Path, limits: Limits, complaints: Complaints, file: int | None) -> Looked:
+    """Decode every frame, and keep all in the file of kept.py's where there is room.
 
     Raises:
         InputError: it cannot be decoded, or its frames are not all of one size.
@@ -85,8 +87,10 @@ def look(path: Path, limits: Limits, complaints: Complaints) -> Looked:
     import cv2  # here, where the limits are set
 
     from .containers import container_of
+    from .kept import Keeper
     from .opening import opened, unreadable
 
+    keeper = Keeper(file)
     with opened(path) as capture:
         width, height = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         declared, rate = (_finite(capture.get(fact)) for fact in (cv2.CAP_PROP_FRAME_COUNT, cv2.CAP_PROP_FPS))
@@ -105,6 +109,7 @@ def look(path: Path, limits: Limits, complaints: Complaints) -> Looked:
                 raise unreadable(f"frame {count - 1} could not be converted to BGR")
             if frame.shape != (height, width, 3):
                 raise _changes(count - 1, frame.shape, (height, width))
+            keeper.keep(frame)
             last_s = max(last_s, _finite(capture.get(cv2.CAP_PROP_POS_MSEC)) / 1000)
             damaged += [count] * complaints.take()
     damaged_end = complaints.take() or damaged[-1] > count - _END
@@ -190,7 +195,8 @@ def _finite(value: float) -> float:
 
 def _limit_this_process(limits: Limits) -> None:
     if limits.memory_bytes is not None:
-        resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+        addresses = limits.memory_bytes + limits.kept_bytes
+        resource.setrlimit(resource.RLIMIT_AS, (addresses, addresses))
     # First a signal that says what happened, a second later one that no handler keeps.
     resource.setrlimit(resource.RLIMIT_CPU, (limits.seconds, limits.seconds + 1))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -202,7 +208,7 @@ def main() -> None:
     _limit_this_process(limits)
     complaints = Complaints()
     try:
-        answer = asdict(look(_INPUT, limits, complaints))
+        answer = asdict(look(_INPUT, limits, complaints, int(sys.argv[2]) if limits.kept_bytes else None))
         if complaints.memory and limits.memory_bytes is not None:
             raise too_much_memory(limits.memory_bytes)
     except InputError as error:
