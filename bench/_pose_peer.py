@@ -1,10 +1,13 @@
-"""One way to compute OpenPose's network, in a process of its own, for bench/peers.py.
+"""One way to compute OpenPose's network, in a process of its own, for bench/pose.py and bench/clip.py.
 
     python _pose_peer.py WAY THREADS FOLDER
 
-FOLDER holds weights.npz, program.json (both by `peers.write_network`) and pictures as NAME.npy. The first line on
+FOLDER holds weights.npz, program.json (both by `pose.write_network`) and pictures as NAME.npy. The first line on
 standard output is the version; then each line on standard input, a picture's name, is answered by JSON: seconds of wall
 and of CPU time a frame, and, the first time, the answer goes to NAME.WAY.npy. THREADS frames are computed for each.
+
+A name that ends in / is a folder of PNG files, each a frame's crop: its answer is JSON, too, for each frame the
+highest point of each part's heatmap, [x, y, its height], in pixels of the crop, [0, 0, 0] where that is under 0.05.
 It imports nothing of the project but where WAY is the project's own: peers have a Python of their own.
 """
 
@@ -18,7 +21,9 @@ from pathlib import Path
 
 import numpy as np
 
-Answer = Callable[[np.ndarray], list[np.ndarray]]
+Answer = Callable[[list[np.ndarray]], list[np.ndarray]]  # pictures (1, 3, H, W) to outputs (57, H / 8, W / 8)
+PARTS = 18
+NET_HEIGHT = 368
 
 
 def ours(convolution: str, threads: int, folder: Path) -> tuple[str, Answer]:
@@ -33,7 +38,7 @@ def ours(convolution: str, threads: int, folder: Path) -> tuple[str, Answer]:
         with torch.inference_mode():
             return network(torch.from_numpy(picture))[0].numpy()
 
-    return torch.__version__, lambda picture: list(pool.map(frame, [picture] * threads))
+    return torch.__version__, lambda pictures: list(pool.map(frame, pictures))
 
 
 def torch_itself(threads: int, folder: Path) -> tuple[str, Answer]:
@@ -41,9 +46,9 @@ def torch_itself(threads: int, folder: Path) -> tuple[str, Answer]:
     network, torch = _network("direct", folder)
     torch.set_num_threads(threads)
 
-    def answer(picture: np.ndarray) -> list[np.ndarray]:
+    def answer(pictures: list[np.ndarray]) -> list[np.ndarray]:
         with torch.inference_mode():
-            return [network(torch.from_numpy(picture))[0].numpy() for _ in range(threads)]
+            return [network(torch.from_numpy(picture))[0].numpy() for picture in pictures]
 
     return torch.__version__, answer
 
@@ -68,7 +73,7 @@ def onnxruntime(threads: int, folder: Path) -> tuple[str, Answer]:
     options = library.SessionOptions()
     options.intra_op_num_threads = threads
     session = library.InferenceSession(_onnx(folder), options, providers=["CPUExecutionProvider"])
-    return library.__version__, lambda picture: [session.run(None, {"x": picture})[0][0] for _ in range(threads)]
+    return library.__version__, lambda pictures: [session.run(None, {"x": picture})[0][0] for picture in pictures]
 
 
 def openvino(threads: int, folder: Path) -> tuple[str, Answer]:
@@ -78,7 +83,7 @@ def openvino(threads: int, folder: Path) -> tuple[str, Answer]:
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     core = library.Core()
     model = core.compile_model(core.read_model(_onnx(folder)), "CPU", options)
-    return library.__version__, lambda picture: [model(picture)[0][0] for _ in range(threads)]
+    return library.__version__, lambda pictures: [model(picture)[0][0].copy() for picture in pictures]
 
 
 def opencv(threads: int, folder: Path) -> tuple[str, Answer]:
@@ -87,9 +92,9 @@ def opencv(threads: int, folder: Path) -> tuple[str, Answer]:
     cv2.setNumThreads(threads)
     network = cv2.dnn.readNetFromONNX(np.frombuffer(_onnx(folder), np.uint8))
 
-    def answer(picture: np.ndarray) -> list[np.ndarray]:
+    def answer(pictures: list[np.ndarray]) -> list[np.ndarray]:
         answers = []
-        for _ in range(threads):
+        for picture in pictures:
             network.setInput(picture)
             answers.append(network.forward()[0].copy())
         return answers
@@ -128,15 +133,36 @@ WAYS = {
 }
 
 
+def points(path: Path, answer: Answer) -> list[list[float]]:
+    """Where each part's heatmap is highest; what OpenPose does beyond that costs nothing here."""
+    import cv2
+
+    crop = cv2.imread(str(path))
+    height, width = crop.shape[:2]
+    wide = max(16, round(NET_HEIGHT * width / height / 16) * 16)
+    scaled = cv2.resize(crop, (wide, NET_HEIGHT), interpolation=cv2.INTER_CUBIC)
+    (output,) = answer([np.ascontiguousarray(scaled.transpose(2, 0, 1)[None] / np.float32(256) - np.float32(0.5))])
+    found = []
+    for heatmap in output[:PARTS]:
+        row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
+        score = float(heatmap[row, column])
+        x, y = (8 * column + 3.5) * width / wide, (8 * row + 3.5) * height / NET_HEIGHT
+        found.append([float(x), float(y), score] if score > 0.05 else [0, 0, 0])
+    return found
+
+
 def main(way: str, threads: int, folder: Path) -> None:
     """Answer until standard input ends."""
     version, answer = WAYS[way](threads, folder)
     print(version, flush=True)
     for line in sys.stdin:
         name = line.strip()
+        if name.endswith("/"):
+            print(json.dumps([points(path, answer) for path in sorted(Path(name).glob("*.png"))]), flush=True)
+            continue
         picture, kept = np.load(folder / f"{name}.npy"), folder / f"{name}.{way}.npy"
         began = time.perf_counter(), time.process_time()
-        (first, *_) = answer(picture)
+        (first, *_) = answer([picture] * threads)
         ended = time.perf_counter(), time.process_time()
         if not kept.exists():
             np.save(kept, first)

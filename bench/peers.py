@@ -1,15 +1,12 @@
-"""scripts/bench peers: how fast the pose network is, beside what else could compute it, on one core and on all.
+"""scripts/bench peers: how fast the service is beside what people would use in its place, as one table.
 
-The COCO network of OpenPose with random weights, one picture, in float32. Under the pins the service's two ways, fast
-(NNPACK) and direct (oneDNN), one thread a frame as its lanes have it; without any pin the same torch, ONNX Runtime,
-OpenVINO and OpenCV's DNN, with as many threads as there are cores. The last three are installed for this benchmark
-alone, into .venv/peers. Each is a process that has answered once before; then they take turns, and which begins
-changes from round to round.
+Runs the benchmarks `pose`, `recognition`, `clip` and `service`, each of which takes turns between its ways and says
+what they are (`scripts/bench NAME --help`); `clip` has in OpenPose's place the engine that was fastest in `pose`. A row
+is ours, the other's, and the other's time over ours: the median over the rounds, the smallest and the largest in
+brackets.
 
-Prints the seconds a frame, the median over the rounds with the smallest and the largest in brackets, and how many times
-as long that is as "fast" in the same round. On one core it is CPU time, which what else the machine does spoils least;
-on all cores the time on the clock, so use an idle machine. `ratios` of --json are the fastest of those without pins
-over fast, at 368x368.
+`ratios` of --json are ours against the fastest that is free of pins: `pose_per_core` and `pose_all_cores` (368x368),
+`recognise_57`, `clip`. Use an idle machine; on two cores it takes half an hour.
 """
 
 from __future__ import annotations
@@ -17,219 +14,124 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import torch
-
-from bench._processes import CORES, Mode
-from poseparity.engines.openpose import coco
-from poseparity.engines.openpose.network import build_network
+from bench import clip, pose, recognition, service
+from bench._processes import CORES
 from poseparity.environment.machine import describe_cpu
-
-ROOT = Path(__file__).resolve().parents[1]
-WORKER = Path(__file__).with_name("_pose_peer.py")
-PEERS = ROOT / ".venv/peers"
-PACKAGES = ("onnx==1.23.2", "onnxruntime==1.32.0", "openvino==2026.4.1", "opencv-python-headless==5.0.0.93")
-OURS = ("fast", "direct")
-WAYS = (*OURS, "torch", "onnxruntime", "openvino", "opencv")
-SIZES = {"368x368": (368, 368), "368x208": (368, 208)}  # height and width of the network's input
-# How far an answer may be from "direct": the tests allow as much for OpenCV's own importer.
-TOLERANCE = 1e-4
+from training.manifest import BUNDLE
 
 
-@dataclass
-class Runs:
-    """A way's seconds a frame, by size: wall and CPU time, a round each."""
+@dataclass(frozen=True)
+class Row:
+    """What is compared, ours, the other, and {"median", "min", "max"} of how many times as long the other takes."""
 
-    version: str
-    seconds: dict[str, list[dict[str, float]]] = field(default_factory=lambda: {size: [] for size in SIZES})
-
-
-class Worker:
-    """A process of one way with its network, in the Python that has it; see _pose_peer.py."""
-
-    def __init__(self, way: str, threads: int, folder: Path) -> None:
-        python = sys.executable if way in (*OURS, "torch") else PEERS / "bin/python"
-        command = [python, WORKER, way, str(threads), folder]
-        environment = Mode(way, way in OURS, threads).environment()
-        self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.runs = Runs(self._line())
-
-    def run(self, size: str, *, keep: bool) -> None:
-        """Compute the picture of that size once a thread."""
-        self._process.stdin.write(size + "\n")
-        self._process.stdin.flush()
-        seconds = json.loads(self._line())
-        if keep:
-            self.runs.seconds[size].append(seconds)
-
-    def _line(self) -> str:
-        line = self._process.stdout.readline()
-        if not line:
-            raise SystemExit(f"{' '.join(map(str, self._process.args))} ended with {self._process.wait()}")
-        return line.strip()
-
-    def __enter__(self) -> Worker:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.stdin.close()
-        self._process.wait()
+    what: str
+    ours: str
+    other: str
+    ratio: dict[str, float]
 
 
-def install_peers() -> None:
-    """Make .venv/peers, which nothing else uses, with the versions of PACKAGES."""
-    uv = ROOT / ".venv/controller/bin/uv"
-    if not uv.is_file():
-        raise SystemExit(f"scripts/bench peers: {uv} is missing; fix: scripts/environment controller")
-    python = PEERS / "bin/python"
-    if not python.is_file():
-        subprocess.run([uv, "venv", "--quiet", "--no-config", "--python", sys.executable, PEERS], check=True)
-    subprocess.run([uv, "pip", "install", "--quiet", "--no-config", "--python", python, *PACKAGES], check=True)
-
-
-def write_network(folder: Path) -> None:
-    """The network's weights, what it computes step by step, and a picture of each size, for all ways alike.
-
-    program.json is a list of [ONNX operation, inputs, output, kernel of a convolution]; the picture is "x".
-    """
-    torch.manual_seed(0)
-    state = build_network({"kind": "coco"}).state_dict()
-    np.savez(folder / "weights.npz", **{name: value.numpy() for name, value in state.items()})
-    (folder / "program.json").write_text(json.dumps(_program()), encoding="utf-8")
-    for name, size in SIZES.items():
-        np.save(folder / f"{name}.npy", np.random.default_rng(1).uniform(-0.5, 0.5, (1, 3, *size)).astype(np.float32))
-
-
-def _program() -> list[list]:
-    steps: list[list] = []
-
-    def step(kind: str, inputs: list[str], output: str, *kernel: int) -> str:
-        steps.append([kind, inputs, output, *kernel])
-        return output
-
-    def chain(layers: list[coco.Conv | str], x: str, *, last_relu: bool) -> str:
-        for number, layer in enumerate(layers):
-            if isinstance(layer, str):
-                x = step("MaxPool", [x], f"{x}.pool")
-            else:
-                x = step("Conv", [x], layer.name, layer.kernel)
-                if last_relu or number < len(layers) - 1:
-                    x = step("Relu", [x], f"{x}.relu")
-        return x
-
-    features = chain(list(coco.BACKBONE), "x", last_relu=True)
-    joined = features
-    for stage in range(1, coco.STAGES + 1):
-        fields, heatmaps = (chain(coco.branch(stage, name), joined, last_relu=False) for name in ("L1", "L2"))
-        joined = step("Concat", [fields, heatmaps, features], f"stage{stage}")
-    steps.pop()
-    step("Concat", [heatmaps, fields], "y")
-    return steps
-
-
-def measure(threads: int, rounds: int, folder: Path) -> dict[str, Runs]:
-    """Way to its runs, with that many threads."""
-    with ExitStack() as stack:
-        workers = {way: stack.enter_context(Worker(way, threads, folder)) for way in WAYS}
-        for size in SIZES:
-            for worker in workers.values():
-                worker.run(size, keep=False)
-            _check(folder, size)
-            for number in range(rounds):
-                for position in range(len(WAYS)):
-                    workers[WAYS[(number + position) % len(WAYS)]].run(size, keep=True)
-        return {way: worker.runs for way, worker in workers.items()}
-
-
-def _check(folder: Path, size: str) -> None:
-    """All computed the same network: speed of another answer would say nothing."""
-    expected = np.load(folder / f"{size}.direct.npy")
-    for way in WAYS:
-        away = float(np.abs(np.load(folder / f"{size}.{way}.npy") - expected).max())
-        if away > TOLERANCE:
-            raise SystemExit(f"{way} answers {size} otherwise than direct: by {away:.3g}, expected {TOLERANCE}")
-
-
-def summary(measured: dict[int, dict[str, Runs]]) -> dict:
-    """Figures by number of threads, size and way, ready for JSON."""
-    cores = {str(threads): _of_threads(threads, runs) for threads, runs in measured.items()}
-    one, every = (cores[str(threads)]["368x368"] for threads in (min(measured), max(measured)))
-    return {
-        "machine": {"cpu": describe_cpu()["model"], "cores": CORES, "load": os.getloadavg()},
-        "versions": {way: runs.version for way, runs in measured[1].items()},
-        "threads": cores,
-        "ratios": {"pose_per_core": _over_fastest(one), "pose_all_cores": _over_fastest(every)},
-    }
-
-
-def _of_threads(threads: int, measured: dict[str, Runs]) -> dict:
-    clock = "cpu" if threads == 1 else "wall"
-    figures = {}
-    for size in SIZES:
-        seconds = {way: [each[clock] for each in runs.seconds[size]] for way, runs in measured.items()}
-        figures[size] = {way: _row(mine, seconds["fast"]) for way, mine in seconds.items()}
-    return figures
-
-
-def _row(seconds: list[float], fast: list[float]) -> dict:
-    ratios = [mine / best for mine, best in zip(seconds, fast, strict=True)]
-    return {name: _spread(values) for name, values in (("seconds", seconds), ("over_fast", ratios))}
-
-
-def _spread(values: list[float]) -> dict[str, float]:
-    return {"median": round(statistics.median(values), 4), "min": round(min(values), 4), "max": round(max(values), 4)}
-
-
-def _over_fastest(figures: dict) -> float:
-    """Of what is free of pins, the one that is fastest."""
-    return min(row["over_fast"]["median"] for way, row in figures.items() if way not in OURS)
-
-
-def table(figures: dict) -> str:
-    """The summary as text."""
-    machine = figures["machine"]
-    lines = [f"{machine['cpu']}, {machine['cores']} cores, load {machine['load'][0]:.1f}", ""]
+def of_pose(figures: dict) -> list[Row]:
+    """Ours against the fastest that is free, and against the direct convolution."""
+    rows = []
     for threads, sizes in figures["threads"].items():
-        for size, rows in sizes.items():
-            clock = "CPU time" if threads == "1" else "time"
-            lines.append(f"{size}, {threads} {'core' if threads == '1' else 'cores'}: seconds of {clock} a frame")
-            for way, row in rows.items():
-                named = f"{way} {figures['versions'][way]}" + (", pinned" if way in OURS else ", free")
-                lines.append(f"  {named:<36} {_text(row['seconds'], 3):<24} {_text(row['over_fast'], 2)} x fast")
-            lines.append("")
-    ratios = ", ".join(f"{name} {value:.2f}" for name, value in figures["ratios"].items())
-    return "\n".join([*lines, f"the fastest that is free, over fast, at 368x368: {ratios}"])
+        for size, ways in sizes.items():
+            for way in (fastest_free(ways), "direct"):
+                cores = "one core" if threads == "1" else f"{threads} cores"
+                rows.append(Row(f"pose network {size}, {cores}", _seconds(ways["fast"]),
+                                f"{way} {_seconds(ways[way])}", ways[way]["over_fast"]))  # fmt: skip
+    return rows
 
 
-def _text(spread: dict[str, float], digits: int) -> str:
-    return "{median:.{0}f} [{min:.{0}f}, {max:.{0}f}]".format(digits, **spread)
+def fastest_free(ways: dict[str, dict]) -> str:
+    """The name of the peer without pins that is fastest."""
+    return min((way for way in ways if way not in pose.OURS), key=lambda way: ways[way]["over_fast"]["median"])
+
+
+def of_recognition(figures: dict) -> list[Row]:
+    """Ours on all lanes against every other way."""
+    return [
+        Row(f"recognition, {frames} frames", _seconds(found["ways"][recognition.OURS]), f"{way} {_seconds(facts)}",
+            facts["over_ours"])
+        for frames, found in figures["frames"].items()
+        for way, facts in found["ways"].items()
+        if way != recognition.OURS
+    ]  # fmt: skip
+
+
+def of_clip(figures: dict) -> list[Row]:
+    """Ours on all lanes against every other way."""
+    named = {clip.REPLACED: f"{clip.REPLACED}, {figures['engine']}"}
+    return [
+        Row(f"clip of {figures['frames']} frames", _seconds(figures["ways"][clip.OURS]),
+            f"{named.get(way, way)} {_seconds(facts)}", facts["over_ours"])
+        for way, facts in figures["ways"].items()
+        if way != clip.OURS
+    ]  # fmt: skip
+
+
+def of_service(figures: dict) -> list[Row]:
+    """What HTTP costs and what many clients get, each a ratio of its own."""
+    rounds = figures["rounds"]
+    return [
+        Row(f"service: {name}", "", "", recognition.spread(values)) for name, values in rounds.items() if " / " in name
+    ]
+
+
+def _seconds(way: dict) -> str:
+    return f"{way['seconds']['median']:.3f} s"
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as a table in Markdown."""
+    lines = ["| what | ours | the other | ratio |", "| --- | --- | --- | --- |"]
+    for row in rows:
+        ratio = "{median:.2f} [{min:.2f}, {max:.2f}]".format(**row.ratio)
+        lines.append(f"| {row.what} | {row.ours} | {row.other} | {ratio} |")
+    return "\n".join(lines)
+
+
+def measure(rounds: int) -> dict:
+    """The figures of every benchmark, ready for JSON."""
+    found = {"machine": {"cpu": describe_cpu()["model"], "cores": CORES, "load": os.getloadavg()}}
+    pose.install_peers()
+    with tempfile.TemporaryDirectory() as folder:
+        found["pose"] = pose.measure_all(rounds, Path(folder))
+    every_core = found["pose"]["threads"][str(CORES)]
+    found["recognition"] = recognition.measure("stgcn", rounds)
+    found["clip"] = clip.measure(rounds, frames=104, engine=fastest_free(every_core["368x208"]))
+    found["service"] = service.measure(
+        argparse.Namespace(rounds=rounds, bundle=BUNDLE, clip=None, csv=BUNDLE / "gaps.csv")
+    )
+    wanted = {**found["pose"]["ratios"], "recognise_57": found["recognition"]["ratios"]["recognise_57"],
+              "clip": found["clip"]["ratios"]["clip"]}  # fmt: skip
+    return found | {"ratios": wanted}
 
 
 def main() -> int:
-    """Command line; see the module's docstring."""
+    """Command line; see the module's docstring. Exits with 1 when a goal of `recognition` or `clip` is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
-    install_peers()
-    with tempfile.TemporaryDirectory() as folder:
-        write_network(Path(folder))
-        measured = {threads: measure(threads, options.rounds, Path(folder)) for threads in sorted({1, CORES})}
-    figures = summary(measured)
-    print(table(figures))
+    if options.rounds < 1:
+        parser.error(f"--rounds is {options.rounds}, expected at least 1")
+    found = measure(options.rounds)
     if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 0
+        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    machine = "{cpu}, {cores} cores, load before {load[0]:.1f}".format(**found["machine"])
+    print(f"{machine}, {options.rounds} rounds\n")
+    rows = (of(found[name]) for name, of in (("pose", of_pose), ("recognition", of_recognition), ("clip", of_clip),
+                                             ("service", of_service)))  # fmt: skip
+    print(table([row for each in rows for row in each]))
+    missed = [*recognition.missed_goals(found["recognition"]), *clip.missed_goals(found["clip"])]
+    for line in missed:
+        print(f"goal missed: {line}", file=sys.stderr)
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def measure(graph: str, rounds: int) -> dict:
         ONE_LANE: (PINNED, _ours, 1),
         MMACTION2: (PINNED, _inference_skeleton),
         FREE_MMACTION2: (FREE, _inference_skeleton),
-        RUNNER: (FREE, _runner),
+        RUNNER: (FREE, runner),
     }
     seconds = {frames: {way: [] for way in ways} for frames in FRAMES}
     scores = {frames: {} for frames in FRAMES}
@@ -83,12 +83,12 @@ def _figures(seconds: dict[str, list[float]], scores: dict[str, np.ndarray]) -> 
     ways = {}
     for way, taken in seconds.items():
         ratios = [theirs / ours for theirs, ours in zip(taken, seconds[OURS], strict=True)]
-        ways[way] = {"seconds": _spread(taken), "over_ours": _spread(ratios),
+        ways[way] = {"seconds": spread(taken), "over_ours": spread(ratios),
                      "largest_score_difference": float(np.abs(scores[way] - scores[OURS]).max())}  # fmt: skip
     return {"ways": ways, "equal_bits": scores[OURS].tobytes() == scores[MMACTION2].tobytes()}
 
 
-def _spread(values: list[float]) -> dict[str, float]:
+def spread(values: list[float]) -> dict[str, float]:
     found = {"median": statistics.median(values), "min": min(values), "max": max(values)}
     return {name: round(value, 4) for name, value in found.items()}
 
@@ -103,21 +103,21 @@ def _skeleton(frames: int) -> np.ndarray:
 # --- the ways, each in its process -----------------------------------------------------------------------------------
 
 
-def _table(graph: str) -> dict:
+def model_table(graph: str) -> dict:
     head = {"type": "GCNHead", "num_classes": 60, "in_channels": 256}
     return {"type": "RecognizerGCN", "backbone": {"type": "STGCN", **GRAPHS[graph]}, "cls_head": head}
 
 
-def _model(graph: str):
+def model_of(graph: str):
     import torch
 
     from poseparity.stages.recognise import build_model
 
     torch.manual_seed(0)
-    return build_model(_table(graph)).eval()
+    return build_model(model_table(graph)).eval()
 
 
-def _transforms() -> list[dict]:
+def transforms() -> list[dict]:
     return [
         {"type": "PreNormalize2D"},
         {"type": "GenSkeFeat", "dataset": "coco", "feats": ["j"]},
@@ -154,11 +154,11 @@ def _ours(graph: str, lanes: int) -> Callable:
     from poseparity.stages.stgcn import Inference
 
     numerics.make_deterministic()
-    inference = Inference(_model(graph), Lanes(lanes, prepare=numerics.limit_threads))
-    transforms = Compose(_transforms())
+    inference = Inference(model_of(graph), Lanes(lanes, prepare=numerics.limit_threads))
+    compose = Compose(transforms())
 
     def answer(keypoints: np.ndarray) -> np.ndarray:
-        sample = transforms(_annotation(keypoints))
+        sample = compose(_annotation(keypoints))
         _logits, scores = inference(sample["inputs"].numpy(), sample["data_samples"])
         return scores
 
@@ -166,20 +166,20 @@ def _ours(graph: str, lanes: int) -> Callable:
 
 
 def _inference_skeleton(graph: str) -> Callable:
-    model = _model(graph)
+    model = model_of(graph)
     from mmaction.apis import inference_skeleton
     from mmengine.dataset import Compose
 
-    transforms = Compose(_transforms())
+    compose = Compose(transforms())
 
     def answer(keypoints: np.ndarray) -> np.ndarray:
         poses = [{"keypoints": each[None, :, :2], "keypoint_scores": each[None, :, 2]} for each in keypoints]
-        return inference_skeleton(model, poses, FRAME[::-1], transforms).pred_score.numpy()
+        return inference_skeleton(model, poses, FRAME[::-1], compose).pred_score.numpy()
 
     return _timed(answer)
 
 
-def _runner(graph: str) -> Callable:
+def runner(graph: str) -> Callable:
     """The skeleton is written as a data set of one, tested by a Runner, and its scores read from the file it dumps."""
     import torch
     from mmengine.config import Config
@@ -187,7 +187,7 @@ def _runner(graph: str) -> Callable:
 
     folder = tempfile.TemporaryDirectory()  # `answer` holds it until the process ends
     weights = Path(folder.name) / "model.pth"
-    torch.save({"state_dict": _model(graph).state_dict()}, weights)
+    torch.save({"state_dict": model_of(graph).state_dict()}, weights)
 
     def answer(keypoints: np.ndarray) -> np.ndarray:
         with tempfile.TemporaryDirectory(dir=folder.name) as work:
@@ -196,13 +196,13 @@ def _runner(graph: str) -> Callable:
             dataset = {
                 "type": "PoseDataset",
                 "ann_file": str(annotations),
-                "pipeline": _transforms(),
+                "pipeline": transforms(),
                 "test_mode": True,
             }
             sampler = {"type": "DefaultSampler", "shuffle": False}
             loader = {"batch_size": 1, "num_workers": 0, "sampler": sampler, "dataset": dataset}
             config = {
-                "default_scope": "mmaction", "model": _table(graph), "load_from": str(weights),
+                "default_scope": "mmaction", "model": model_table(graph), "load_from": str(weights),
                 "test_dataloader": loader, "test_cfg": {"type": "TestLoop"},
                 "test_evaluator": [{"type": "DumpResults", "out_file_path": str(dumped)}],
                 "work_dir": work, "experiment_name": Path(work).name, "log_level": "ERROR",

@@ -15,7 +15,7 @@ from poseparity.keypoints import Coco18
 NET_HEIGHT = 96  # the hill has one top in pictures of up to 12 x 12 cells
 _BLUR = (1 + 0.02 * np.arange(-3, 4)) / 7  # leans to one side, so that the top is a point
 # Columns and rows from the middle, in cells: 3 is as far as a 7x7 convolution reaches.
-_PLACES = {
+PLACES = {
     Coco18.NOSE: (0, -3), Coco18.NECK: (0, -2), Coco18.R_SHOULDER: (-1, -2), Coco18.R_ELBOW: (-2, -1),
     Coco18.R_WRIST: (-2, 0), Coco18.L_SHOULDER: (1, -2), Coco18.L_ELBOW: (2, -1), Coco18.L_WRIST: (2, 0),
     Coco18.R_HIP: (-1, 1), Coco18.R_KNEE: (-1, 2), Coco18.R_ANKLE: (-1, 3), Coco18.L_HIP: (1, 1),
@@ -31,11 +31,11 @@ def planted_layers() -> dict[str, list[np.ndarray]]:
     stage[1]["L2"][1][0] = 2
     for i in (2, 3, 4):
         stage[i]["L2"][0][0, 0] = np.outer(_BLUR, _BLUR)
-    for part, (x, y) in _PLACES.items():
+    for part, (x, y) in PLACES.items():
         stage[5]["L2"][0][part, 0, 3 - y, 3 - x] = 1
         stage[6]["L2"][0][part, part] = stage[7]["L2"][0][part, part] = 1
     for limb in LIMBS:
-        direction = np.subtract(_PLACES[limb.end], _PLACES[limb.start])
+        direction = np.subtract(PLACES[limb.end], PLACES[limb.start])
         fields = [limb.paf_x - FIRST_PAF, limb.paf_y - FIRST_PAF]
         stage[7]["L1"][1][fields] = direction / np.linalg.norm(direction)
     return layers

@@ -1,4 +1,4 @@
-"""scripts/bench peers: what the ways are given is one network, and its figures are told as they are."""
+"""scripts/bench pose: what the ways are given is one network, and its figures are told as they are."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from torch.nn.functional import conv2d, max_pool2d, relu
 
-from bench import peers
+from bench import pose
 from poseparity.engines.openpose.network import build_network
 
 
 def test_the_program_is_the_network(tmp_path):
     """Step by step, by what each operation of ONNX is defined as."""
-    peers.write_network(tmp_path)
+    pose.write_network(tmp_path)
     state = np.load(tmp_path / "weights.npz")
     x = torch.from_numpy(np.load(tmp_path / "368x208.npy"))[:, :, :64, :48]
     values = {"x": x}
@@ -33,19 +33,19 @@ def test_the_program_is_the_network(tmp_path):
         assert torch.equal(values[output], network(x))
 
 
-def runs(cpu: list[float]) -> peers.Runs:
-    return peers.Runs("1.0", {size: [{"wall": 2 * each, "cpu": each} for each in cpu] for size in peers.SIZES})
+def runs(cpu: list[float]) -> pose.Runs:
+    return pose.Runs("1.0", {size: [{"wall": 2 * each, "cpu": each} for each in cpu] for size in pose.SIZES})
 
 
 def test_ratios_are_of_the_same_round_and_of_the_fastest_without_pins():
-    measured = {way: runs([1.0, 2.0, 4.0]) for way in peers.WAYS}
+    measured = {way: runs([1.0, 2.0, 4.0]) for way in pose.WAYS}
     measured |= {"direct": runs([1.5, 1.5, 1.5]), "openvino": runs([3.0, 4.0, 8.0]), "torch": runs([1.8, 3.4, 7.2])}
     measured |= {way: runs([9.0, 9.0, 9.0]) for way in ("onnxruntime", "opencv")}
-    figures = peers.summary({1: measured, 2: measured})
+    figures = pose.summary({1: measured, 2: measured})
     assert figures["ratios"] == {"pose_per_core": 1.8, "pose_all_cores": 1.8}
     assert figures["threads"]["1"]["368x368"]["openvino"] == {
         "seconds": {"median": 4.0, "min": 3.0, "max": 8.0},
         "over_fast": {"median": 2.0, "min": 2.0, "max": 3.0},
     }
     assert figures["threads"]["2"]["368x208"]["openvino"]["seconds"]["median"] == 8.0
-    assert "openvino 1.0, free" in peers.table(figures)
+    assert "openvino 1.0, free" in pose.table(figures)
