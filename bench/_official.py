@@ -21,6 +21,8 @@ from poseparity.bundle.toml import weights_entry
 from poseparity.engines.openpose.coco import BACKBONE, STAGES, Conv, convolutions
 from poseparity.engines.openpose.layout import FIRST_PAF, HEATMAPS, LIMBS, PAF_CHANNELS
 from poseparity.importing.parts import detector_part
+from poseparity.settings import load_settings
+from poseparity.startup import load_pipeline
 from tests.bundle_variants import variant
 from tests.planted_network import PLACES
 from training.manifest import BUNDLE
@@ -86,28 +88,52 @@ def save_detector(path: Path) -> None:
     YOLO("yolov8n.yaml").save(path)
 
 
+def write_recogniser_bundle(folder: Path) -> Bundle:
+    """The demo bundle with the large recogniser alone, whose label for the demo clip is what it says."""
+    folder.mkdir()
+    label = _names()[0]
+    for _ in range(2):
+        bundle = variant(load_bundle(BUNDLE), folder, weights=_recogniser(folder), **_recogniser_tables(label))
+        label = load_pipeline(load_settings(bundle=folder)).run_video(folder / bundle.demo.clip).prediction.label
+    return bundle
+
+
+def _names() -> list[str]:
+    return [f"class {number}" for number in range(CLASSES)]
+
+
+def _recogniser(folder: Path) -> dict[str, dict]:
+    state = {name: value.numpy() for name, value in model_of(GRAPH).state_dict().items()}
+    path = folder / "official_recogniser.safetensors"
+    save_file(state, path)
+    return {"recogniser": weights_entry(path, source="random", licence="none")}
+
+
+def _recogniser_tables(label: str) -> dict[str, dict]:
+    normalise = load_bundle(BUNDLE).normalise.model_dump(mode="json", exclude_none=True)
+    return {
+        "recognise": {"model": model_table(GRAPH)},
+        "normalise": normalise | {"transforms": transforms()},
+        "labels": {"names": _names()},
+        "demo": {"clip": "clip.mp4", "label": label},
+    }
+
+
 def write_bundle(folder: Path, detector: Path, convolution: str) -> Bundle:
     """The demo bundle with the three large networks."""
     folder.mkdir()
     part = detector_part(detector, None, "none")
-    files = part.write(folder)
+    files = part.write(folder) | _recogniser(folder)
     save_file(pose_layers(), folder / "official_pose.safetensors")
-    state = {name: value.numpy() for name, value in model_of(GRAPH).state_dict().items()}
-    save_file(state, folder / "official_recogniser.safetensors")
-    for role in ("pose", "recogniser"):
-        files[role] = weights_entry(folder / f"official_{role}.safetensors", source="random", licence="none")
+    files["pose"] = weights_entry(folder / "official_pose.safetensors", source="planted", licence="none")
     demo = load_bundle(BUNDLE)
     pose = {"engine": "openpose", "net_height": 368, "network": {"kind": "coco", "convolution": convolution}}
-    names = [f"class {number}" for number in range(CLASSES)]
     return variant(
         demo,
         folder,
         weights=files,
         detect={**part.tables["detect"], "confidence": CONFIDENCE},
         pose=demo.pose.model_dump(mode="json", exclude_none=True) | pose,
-        recognise={"model": model_table(GRAPH)},
-        normalise=demo.normalise.model_dump(mode="json", exclude_none=True) | {"transforms": transforms()},
-        labels={"names": names},
         quality={"max_missing_share": 1.0},
-        demo={"clip": "clip.mp4", "label": names[0]},
+        **_recogniser_tables(_names()[0]),
     )

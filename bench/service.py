@@ -3,7 +3,8 @@
 Starts the service as the image does, with one lane and with one for each core, and asks it in turn, round by round, so
 that what else the machine does falls on all alike:
 
-- HTTP against the same pipeline in this process, one request at a time: the skeleton CSV, and the clip;
+- HTTP against the same pipeline in this process, one request at a time: the skeleton CSV, and the clip; the CSV also
+  with a recogniser of official size (random weights), because the demo bundle's answers in a tenth of the time;
 - a skeleton CSV alone, and while two videos are computed;
 - 1, 2, 4 and 32 clients, each of which sends three skeleton CSVs for each clip: requests a second, and their share of
   what as many single lanes with one client each would answer.
@@ -25,6 +26,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from requests import Response
+
+from bench._official import write_recogniser_bundle
 from poseparity.environment.machine import describe_cpu
 from poseparity.inputs import Input
 from poseparity.pipeline import Pipeline
@@ -51,7 +55,7 @@ def main() -> None:
     figures = measure(options)
     print(f"{describe_cpu()['model']}, {CORES} cores, load before {figures['load_before']:.2f}")
     for name, values in figures["rounds"].items():
-        print(f"{name:<44} {_spread(values)}")
+        print(f"{name:<56} {_spread(values)}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
 
@@ -67,9 +71,16 @@ def measure(options: argparse.Namespace) -> dict:
         )
         pipeline = load_pipeline(load_settings(bundle=options.bundle))
         pipeline.warm_up()
-        for server in (one, all_lanes):
+        large = write_recogniser_bundle(Path(folder) / "large").folder
+        of_large = servers.enter_context(Server(_made(Path(folder) / "server"), bundle=large))
+        large_pipeline = load_pipeline(load_settings(bundle=large))
+        large_pipeline.warm_up()
+        for server in (one, all_lanes, of_large):
             server.wait_ready()
-        rounds = [_round(one, all_lanes, pipeline, options) for _ in range(options.rounds)]
+        rounds = [
+            _round(one, all_lanes, pipeline, options) | _of_large(of_large, large_pipeline, options.csv)
+            for _ in range(options.rounds)
+        ]
     by_name = {name: [each[name] for each in rounds] for name in rounds[0]}
     ratios = {name: statistics.median(values) for name, values in by_name.items() if " / " in name}
     return {"rounds": by_name, "ratios": ratios, "load_before": load_before}
@@ -85,8 +96,7 @@ def _round(one: Server, all_lanes: Server, pipeline: Pipeline, options: argparse
     clip, csv = sent
 
     def ask(server: Server, name: str) -> None:
-        response = server.predict(name, sent[name])
-        assert response.status_code == 200, response.text
+        _answered(server.predict(name, sent[name]))
 
     figures = {}
     for kind, path, name in (("csv", options.csv, csv), ("video", options.clip or options.bundle / "clip.mp4", clip)):
@@ -107,6 +117,20 @@ def _round(one: Server, all_lanes: Server, pipeline: Pipeline, options: argparse
         figures[f"{clients} clients, requests a second"] = rate
         figures[f"{clients} clients / {CORES} lanes with one each"] = rate / (CORES * alone)
     return figures
+
+
+def _of_large(server: Server, pipeline: Pipeline, csv: Path) -> dict[str, float]:
+    content = csv.read_bytes()
+    http, here = [], []
+    for _ in range(_REPEATED):
+        http.append(_seconds(lambda: _answered(server.predict(csv.name, content))))
+        here.append(_seconds(lambda: pipeline.run(Input(csv, "csv")).to_dict()))
+    ratio = statistics.median(http) / statistics.median(here)
+    return {"csv, recogniser of official size, HTTP / in this process": ratio}
+
+
+def _answered(response: Response) -> None:
+    assert response.status_code == 200, response.text
 
 
 def _seconds(work: Callable[[], object]) -> float:

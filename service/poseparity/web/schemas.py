@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from flask_openapi3 import FileStorage
@@ -28,13 +30,26 @@ _Length = Annotated[int, Field(ge=1, le=100_000)]
 _SIDE = re.compile("[0-9]{1,6}")  # the largest, 100000, has six digits
 
 
-class _Request(BaseModel):
+class _Described(BaseModel):
+    """Its JSON schema is made once; flask-openapi3 asks for it four times in every request."""
+
+    @classmethod
+    def model_json_schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        return deepcopy(cls._schema(args, tuple(options.items())))  # whoever gets it may change it
+
+    @classmethod
+    @cache
+    def _schema(cls, args: tuple, options: tuple) -> dict[str, Any]:
+        return super().model_json_schema(*args, **dict(options))
+
+
+class _Request(_Described):
     """A field that the route does not know is refused: ignoring it would hide a misspelling."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class _Reply(BaseModel):
+class _Reply(_Described):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -214,7 +229,7 @@ class FrameSizeBody(_Request):
     height: _Length
 
 
-class LegacyRequest(BaseModel):
+class LegacyRequest(_Described):
     """Keys beside these are answered with a warning: existing clients send some."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -306,7 +321,7 @@ class ServiceState(_Reply):
     pins: list[PinState] = Field(description="What this process proved before it loaded its models; empty until then.")
 
 
-class EnvironmentReply(BaseModel):
+class EnvironmentReply(_Described):
     """A snapshot as `verify_env.py snapshot` writes it, so that `verify_env.py compare` reads it; and `service`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
