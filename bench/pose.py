@@ -95,7 +95,7 @@ def install_peers() -> None:
     """Make .venv/peers, which nothing else uses, with the versions of PACKAGES."""
     uv = ROOT / ".venv/controller/bin/uv"
     if not uv.is_file():
-        raise SystemExit(f"scripts/bench pose: {uv} is missing; fix: scripts/environment controller")
+        raise SystemExit(f"scripts/bench pose: {uv} is missing; fix: scripts/venv controller")
     python = PEERS / "bin/python"
     if not python.is_file():
         subprocess.run([uv, "venv", "--quiet", "--no-config", "--python", sys.executable, PEERS], check=True)

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 from images.builder import recipes
-from images.builder.errors import BuildError
-from images.builder.locks import ROOT, alone
 from images.builder.recipes import Outcome, Recipe, Rootfs
+from scripts.locking.errors import BuildError
+from scripts.locking.locks import ROOT, alone
 
 _DESCRIPTION = """\
 Make an image, and the images that it needs, unless the engine holds them already: their tags are derived from their

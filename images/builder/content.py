@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from images.builder.errors import BuildError
+from scripts.locking.errors import BuildError
 
 EPOCH = 1577836800  # 2020-01-01: the time of every file that a build copies
 _LEFT_OUT = {"__pycache__", ".pytest_cache", ".ruff_cache"}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from images.builder.errors import BuildError
+from scripts.locking.errors import BuildError
 
 
 class EngineError(BuildError):

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 
-from images.builder import content, debian, docker, rootfs, wheels
+from images.builder import content, debian, docker, rootfs
 from images.builder.content import Entry
-from images.builder.errors import BuildError
-from images.builder.locks import LOCKFILES, ROOT, sha256
+from scripts.locking import wheels
+from scripts.locking.errors import BuildError
+from scripts.locking.locks import LOCKFILES, ROOT, sha256
 
 IMAGES = ROOT / "images"
 CPU_LOCK = LOCKFILES / "cpu.lock"

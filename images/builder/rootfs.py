@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 
 from images.builder.content import EPOCH
-from images.builder.errors import BuildError
-from images.builder.locks import ROOT
+from scripts.locking.errors import BuildError
+from scripts.locking.locks import ROOT
 
 SUITE = "bookworm"
 COMMON = ROOT / "images" / "rootfs"  # what is left out, and how packages are recorded

@@ -1,4 +1,4 @@
-"""scripts/environment: does nothing twice, and says what is wrong."""
+"""scripts/venv: does nothing twice, and says what is wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from images.builder.locks import ROOT
+from scripts.locking.locks import ROOT
 
 
 @pytest.fixture
@@ -22,13 +22,13 @@ def empty_checkout(tmp_path):
 
 @pytest.mark.parametrize("name", ["controller", "dev"])
 def test_an_environment_that_follows_from_its_locks_is_left_alone(name):
-    result = subprocess.run([ROOT / "scripts/environment", name], capture_output=True, text=True, check=True)
+    result = subprocess.run([ROOT / "scripts/venv", name], capture_output=True, text=True, check=True)
     assert (result.stdout, result.stderr) == ("", "")
 
 
 def test_another_version_of_python_is_refused(empty_checkout):
     environment = {**os.environ, "POSEPARITY_PYTHON": "/bin/false"}
-    command = [empty_checkout / "scripts/environment", "controller"]
+    command = [empty_checkout / "scripts/venv", "controller"]
     result = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert result.returncode == 2
     assert "POSEPARITY_PYTHON is /bin/false, expected Python 3.11" in result.stderr
@@ -37,7 +37,7 @@ def test_another_version_of_python_is_refused(empty_checkout):
 
 def ensure(checkout, name: str) -> str:
     """What the checkout's script says where it is to provide an environment; it only says so, and makes none."""
-    program = 'source "$1/scripts/environment"; make_controller() { :; }; make_with_package() { :; }; ensure "$2"'
+    program = 'source "$1/scripts/venv"; make_controller() { :; }; make_with_package() { :; }; ensure "$2"'
     command = ["bash", "-c", program, "bash", checkout, name]
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
@@ -52,14 +52,14 @@ def test_an_environment_of_another_folder_is_made_again(name, empty_checkout):
 
 
 def test_check_makes_nothing(empty_checkout):
-    command = [empty_checkout / "scripts/environment", "--check", "runtime"]
+    command = [empty_checkout / "scripts/venv", "--check", "runtime"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stderr.splitlines() == [f"Creating .venv/{name} from its locks" for name in ("controller", "runtime")]
     assert list((empty_checkout / ".venv").iterdir()) == [empty_checkout / ".venv/.lock"]
 
 
 def test_a_disk_without_room_is_told_and_left_as_it_is(empty_checkout):
-    program = 'source "$1/scripts/environment"; df() { printf "Avail\n 17\n"; }; ensure controller'
+    program = 'source "$1/scripts/venv"; df() { printf "Avail\n 17\n"; }; ensure controller'
     command = ["bash", "-c", program, "bash", empty_checkout]
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2
@@ -68,7 +68,7 @@ def test_a_disk_without_room_is_told_and_left_as_it_is(empty_checkout):
 
 
 def test_half_of_an_environment_is_removed(empty_checkout):
-    program = 'source "$1/scripts/environment"; make_controller() { touch "$root/half"; false; }; ensure controller'
+    program = 'source "$1/scripts/venv"; make_controller() { touch "$root/half"; false; }; ensure controller'
     command = ["bash", "-c", program, "bash", empty_checkout]
     assert subprocess.run(command, capture_output=True).returncode != 0
     assert not (empty_checkout / ".venv/controller").exists()
@@ -84,9 +84,9 @@ def test_a_link_to_a_checkout_is_no_other_folder(empty_checkout, tmp_path_factor
 
 @pytest.mark.parametrize("arguments", [[], ["production"], ["dev", "runtime"]])
 def test_a_wrong_call_shows_how_it_is_called(arguments):
-    result = subprocess.run([ROOT / "scripts/environment", *arguments], capture_output=True, text=True)
+    result = subprocess.run([ROOT / "scripts/venv", *arguments], capture_output=True, text=True)
     assert result.returncode == 2
-    assert "scripts/environment controller|runtime|dev" in result.stderr
+    assert "scripts/venv controller|runtime|dev" in result.stderr
 
 
 def test_a_lock_that_does_not_exist_is_named():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from images.builder.debian import parse
-from images.builder.locks import LOCKFILES, ROOT, normalise, read_lock
+from scripts.locking.locks import LOCKFILES, ROOT, normalise, read_lock
 
 LOCKS = ("cpu", "cuda", "controller", "dev", "faults")
 

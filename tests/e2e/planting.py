@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from pathlib import Path
 
-from images.builder.locks import lock_path
-from images.builder.wheels import check, fetch
+from scripts.locking.locks import lock_path
+from scripts.locking.wheels import check, fetch
 from tests.conftest import DEMO_BUNDLE, ROOT
 from tests.faults import bundles, code
 from tests.faults import fault as kinds

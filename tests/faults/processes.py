@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from images.builder.locks import ROOT, Pin, lock_path, read_lock, sha256
-from images.builder.wheels import fetch
 from poseparity.environment.variables import describe_variables
 from poseparity.numerics import read_pins
+from scripts.locking.locks import ROOT, Pin, lock_path, read_lock, sha256
+from scripts.locking.wheels import fetch
 
 from .fault import ProcessFault
 

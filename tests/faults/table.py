@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from images.builder.locks import ROOT
+from scripts.locking.locks import ROOT
 
 from .suite import Outcome
 

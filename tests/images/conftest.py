@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from images.builder.locks import ROOT
+from scripts.locking.locks import ROOT
 
 
 @pytest.fixture(scope="session")

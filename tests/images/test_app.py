@@ -9,9 +9,9 @@ import time
 import docker
 import pytest
 
-from images.builder.locks import sha256
 from images.builder.recipes import CPU_LOCK
 from poseparity.numerics import read_pins
+from scripts.locking.locks import sha256
 from tests.golden_bundle import CLIP, CSV, differing_stages, make_short_bundle
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]

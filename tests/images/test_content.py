@@ -11,8 +11,8 @@ import tarfile
 import pytest
 
 from images.builder import content
-from images.builder.errors import BuildError
 from images.builder.recipes import App, Base, NamedParent, Rootfs
+from scripts.locking.errors import BuildError
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 
 from images.builder import docker
 from images.builder.debian import drift, parse, write
-from images.builder.errors import BuildError
 from images.builder.recipes import DEBIAN_LOCK, Base, Rootfs, build, look
+from scripts.locking.errors import BuildError
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import zipfile
 
 import pytest
 
-from images.builder.errors import BuildError
-from images.builder.wheels import check
+from scripts.locking.errors import BuildError
+from scripts.locking.wheels import check
 
 NAMES = ("alpha-1.0-py3-none-any.whl", "beta_two-2.0+cpu-cp311-cp311-linux_x86_64.whl")
 

@@ -54,7 +54,7 @@ def message(image: str, host: str, lines: Sequence[str], policy: Path, found: Pa
         *lines,
         *where,
         "Fix: build the image from this checkout (ansible-playbook build.yml), or put the local environment in order "
-        f"(scripts/environment runtime). {policy.name} says what must be equal.",
+        f"(scripts/venv runtime). {policy.name} says what must be equal.",
     ])  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.builder.errors import BuildError
+from scripts.locking.errors import BuildError
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKFILES = ROOT / "lockfiles"

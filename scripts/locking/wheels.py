@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from images.builder.errors import BuildError
-from images.builder.locks import ROOT, Pin, alone, normalise, read_lock, sha256
+from scripts.locking.errors import BuildError
+from scripts.locking.locks import ROOT, Pin, alone, normalise, read_lock, sha256
 
 TORCH_INDEX = os.environ.get("POSEPARITY_TORCH_INDEX", "https://download.pytorch.org/whl/cpu")
 CACHE = ROOT / ".cache" / "wheels"

@@ -1,0 +1,1 @@
+"""Commands of the project; `locking` is what they and the images share."""

@@ -1,0 +1,1 @@
+"""The locks of lockfiles/: reading them, fetching their wheels and checking those."""
