@@ -29,6 +29,7 @@ from ..startup import load_pipeline
 from ..stop import Stop
 from ..trace.tracer import Tracer
 from .logs import logging_config
+from .rest import Rest
 from .work import Answer, At, DescribeEnvironment, Loaded, Predict, Unexpected
 
 _MOST_FILES = 2  # a request's socket, and its video
@@ -39,9 +40,11 @@ def main(requests: socket.socket, told: Connection) -> None:
     settings = told.recv()
     logging.config.dictConfig(logging_config(settings.log_level))
     logging.captureWarnings(True)
+    rest = Rest()
     try:
-        pipeline = load_pipeline(settings)
-        pipeline.warm_up()
+        with rest.interrupted():
+            pipeline = load_pipeline(settings)
+            pipeline.warm_up()
         told.send(Loaded(pipeline.bundle.identity(), enforce()))
     except PoseParityError as error:
         told.send(error)
@@ -51,13 +54,14 @@ def main(requests: socket.socket, told: Connection) -> None:
         return
     while files := socket.recv_fds(requests, 1, _MOST_FILES)[1]:
         connection, *video = files
-        threading.Thread(target=_answer, args=(Connection(connection), video, pipeline, settings), daemon=True).start()
+        given = (Connection(connection), video, pipeline, settings, rest)
+        threading.Thread(target=_answer, args=given, daemon=True).start()
 
 
-def _answer(connection: Connection, video: list[int], pipeline: Pipeline, settings: Settings) -> None:
+def _answer(connection: Connection, video: list[int], pipeline: Pipeline, settings: Settings, rest: Rest) -> None:
     """Answer the request of one connection with one message, after any number that say how far it is."""
     try:
-        with connection, suppress(OSError):  # whoever asked may have gone
+        with rest.interrupted(), connection, suppress(OSError):  # whoever asked may have gone
             connection.send(_outcome(connection, video, pipeline, settings))
     finally:
         for file in video:
