@@ -1,6 +1,6 @@
 """scripts/bench csvs: how surely `poseparity compare` explains two CSVs, and how long it takes.
 
-Plants every fault of bench/csv_faults.py alone, and every pair of them, in skeletons of rendered clips and, where
+Plants every fault of bench/faults/csvs.py alone, and every pair of them, in skeletons of rendered clips and, where
 POSEPARITY_REAL_DATA is set, in the real golf swing; then compares clips that have nothing to do with each other. Prints
 the share of comparisons in which exactly the planted causes are named with the right figure, the share of unrelated
 ones that are called so, and the time of one comparison. Exits with 1 when a goal is missed.
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.csv_faults import FAULTS, can_be_planted_together, plant
+from bench.faults.csvs import FAULTS, can_be_planted_together, plant
 from poseparity import skeleton_csv
 from poseparity.parity.result import Comparison
 from poseparity.parity.skeletons.compare import compare_skeletons

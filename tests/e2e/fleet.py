@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.faults.fault import Fault
 from tests.e2e.playbooks import Run
-from tests.faults.fault import Fault
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from functools import singledispatch
 from pathlib import Path
 
+from bench.faults import bundles, code
+from bench.faults import fault as kinds
+from bench.faults.fault import BundleFault, CodeFault, Fault, ProcessFault
+from bench.faults.processes import edited
 from scripts.locking.locks import lock_path
 from scripts.locking.wheels import check, fetch
 from tests.conftest import DEMO_BUNDLE, ROOT
-from tests.faults import bundles, code
-from tests.faults import fault as kinds
-from tests.faults.fault import BundleFault, CodeFault, Fault, ProcessFault
-from tests.faults.processes import edited
 
 _CHECKOUT = Path("opt/poseparity")
 _BUNDLE = _CHECKOUT / "service/bundles/demo"
@@ -34,7 +34,7 @@ _INSTALL = (
 # Nothing that is installed is changed by it, so neither a version nor a checksum of the image tells of it. The patch
 # lasts as long as the process: its context is never left.
 _HOOK = """\
-from tests.faults.code import FAULTS
+from bench.faults.code import FAULTS
 
 planted = next(fault for fault in FAULTS if fault.name == {name!r}).patch()
 planted.__enter__()

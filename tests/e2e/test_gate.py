@@ -1,6 +1,6 @@
 """An image that does not compute what the local environment computes is refused, while the running service goes on.
 
-The faults are those of tests/faults, planted in the deployed image. One verify.yml sees a fleet of servers, each of
+The faults are those of bench/faults, planted in the deployed image. One verify.yml sees a fleet of servers, each of
 which is given an image with another fault; one fault is offered to deploy.yml.
 """
 
@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.faults import bundles
+from bench.faults.fault import BundleFault, CodeFault, Fault, can_exist
+from bench.faults.suite import FAULTS
 from poseparity import skeleton_csv
 from tests.conftest import DEMO_BUNDLE
 from tests.e2e.client import Client
@@ -20,14 +23,11 @@ from tests.e2e.containers import live
 from tests.e2e.fleet import Server, host_name, inventory, messages, report_of
 from tests.e2e.planting import IMAGE_FAULTS, ImageFault, plant
 from tests.e2e.playbooks import CONTAINER, OWN, URL, Run, playbook
-from tests.faults import bundles
-from tests.faults.fault import BundleFault, CodeFault, Fault, can_exist
-from tests.faults.suite import FAULTS
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
 
 # A replay takes twenty seconds of a core, so of each way in which a fault gets into an image one is planted: parameters
-# and weights of the bundle, code, packages, variables. tests/faults names all of them, in processes of this machine.
+# and weights of the bundle, code, packages, variables. tests/faults plants all of them, in processes of this machine.
 VERIFIED = (
     "trimming off",
     "one bit flipped in the recogniser's weights",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.suite import Outcome, Suite
-from tests.faults.table import plain
+from bench.faults.suite import Outcome, Suite
+from bench.faults.table import plain
 
 _OUTCOMES = pytest.StashKey[list[Outcome]]()
 _COUNTS = pytest.StashKey[list[str]]()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from bench.faults import bundles
+from bench.faults.fault import can_exist
+from bench.faults.suite import FAULTS
 from poseparity.bundle.bundle import load_bundle
 from poseparity.errors import BundleError
 from poseparity.parity.traces.compare import compare_traces
 from poseparity.settings import load_settings
-from tests.faults import bundles
-from tests.faults.fault import can_exist
-from tests.faults.suite import FAULTS
 
 CSV_RUNS, VIDEO_RUNS = 90, 10
 

@@ -6,11 +6,10 @@ import re
 
 import pytest
 
+from bench.faults.fault import Fault
+from bench.faults.suite import FAULTS
+from bench.faults.table import BEGIN, END, HEADER, PAGE, UNHARMED, markdown, write
 from tests.conftest import ROOT
-
-from .fault import Fault
-from .suite import FAULTS
-from .table import BEGIN, END, HEADER, PAGE, UNHARMED, markdown, write
 
 ROW = re.compile(r"\| (?P<fault>[^|]*) \| (?P<stage>[^|]*) \| [^|]* \| (?P<code>[a-z0-9-]+): [^|]* \|")
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.faults import bundles
 from poseparity import numerics, skeleton_csv, startup
 from poseparity.cli import main as cli
 from poseparity.environment import snapshots
 from poseparity.inputs import Input
 from poseparity.trace.recording import record
 from poseparity.trace.writing import read_trace
-from tests.faults import bundles
 
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.csv_faults import plant
+from bench.faults.csvs import plant
 from poseparity import skeleton_csv
 from poseparity.cli import main as cli
 from training.rendering.clip import Clip

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.csv_faults import FAULTS, SWAPPED, can_be_planted_together, placed, plant
+from bench.faults.csvs import FAULTS, SWAPPED, can_be_planted_together, placed, plant
 from poseparity import skeleton_csv
 from poseparity.keypoints import Coco17
 from poseparity.parity.result import Comparison

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bench.csv_faults import interpolated, placed, plant
+from bench.faults.csvs import interpolated, placed, plant
 from poseparity.parity.skeletons.compare import compare_skeletons
 from poseparity.parity.skeletons.report import report
 from poseparity.parity.skeletons.sides import Side

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bench.csv_faults import placed, six_digits
+from bench.faults.csvs import placed, six_digits
 from poseparity.keypoints import Coco17
 from poseparity.parity.result import PROVEN, Comparison
 from poseparity.parity.skeletons.compare import compare_skeletons

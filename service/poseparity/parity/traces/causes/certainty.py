@@ -1,6 +1,6 @@
 """How sure each kind of evidence makes a cause, 0 to 1: the order of the causes that are told. Nothing else reads them.
 
-The values matter only against each other; the fault suite (tests/faults) holds them to the right first cause. The
+The values matter only against each other; the fault suite (bench/faults) holds them to the right first cause. The
 groups of facts of an environment have theirs in from_environment.py, beside what they take: between 0.26 and 0.86,
 below all that is seen in the arrays or stands in the parameters.
 """
