@@ -14,7 +14,6 @@ from ..fetching.progress import Progress, size
 from ..outputs import check_folder
 
 if TYPE_CHECKING:
-    from ..fetching.checks import Digests
     from ..fetching.obtain import Source
     from ..importing.assemble import Request
 
@@ -52,9 +51,15 @@ def _run(options: argparse.Namespace) -> int:
         raise FetchError("expected NAME and OUTPUT", fix="poseparity bundle fetch --list shows the names")
     named, source, lock = load_named(options.name), _source(options), LockFile(options.lock)
     numerics.restart_with_pins()
+    from ..importing import overrides
+    from ..importing.assemble import check_request
+
     files = {role: file for role, file in named.files.items() if role != "clip" or not options.clip}
     request = _request(named, options, {role: source.place(file) for role, file in files.items()})
-    _check(request, lock)
+    # What is wrong is told before minutes of downloading.
+    check_request(request)
+    check_folder(lock.path.resolve().parent)
+    overrides.parse(list(request.settings))
     print(_description(named), flush=True)
     try:
         recorded = _fetch_and_import(request, list(files.values()), source, lock)
@@ -78,19 +83,13 @@ def _fetch_and_import(request: Request, files: list[RemoteFile], source: Source,
         try:
             import_bundle(request, tell=print)
         except PoseParityError:
-            _forget_doubtful(found, source, lock)
+            # A file that no hash vouches for may be what it stumbled over: it is not taken from the cache again.
+            doubtful = [file for file in found if not file.whole_hash and not lock.sha256(file)]
+            for file in doubtful if not source.folder else ():
+                source.place(file).unlink(missing_ok=True)
             raise
         added = lock.record(list(found.items()))
-    recorded = f"{lock.path}: recorded sha256 of {', '.join(added)}" if added else f"{lock.path}: all as recorded"
-    return recorded
-
-
-def _forget_doubtful(found: dict[RemoteFile, Digests], source: Source, lock: LockFile) -> None:
-    """A file that no hash vouches for may be what the import stumbled over: it is not taken from the cache again."""
-    if not source.folder:
-        for file in found:
-            if not file.whole_hash and not lock.sha256(file):
-                source.place(file).unlink(missing_ok=True)
+    return f"{lock.path}: recorded sha256 of {', '.join(added)}" if added else f"{lock.path}: all as recorded"
 
 
 def _source(options: argparse.Namespace) -> Source:
@@ -132,16 +131,6 @@ def _request(named: NamedBundle, options: argparse.Namespace, places: dict[str, 
         record_label=label is None,
         settings=(*named.settings, *options.set),
     )
-
-
-def _check(request: Request, lock: LockFile) -> None:
-    """Tell what is wrong before minutes of downloading."""
-    from ..importing import overrides
-    from ..importing.assemble import check_request
-
-    check_request(request)
-    check_folder(lock.path.resolve().parent)
-    overrides.parse(list(request.settings))
 
 
 def _description(named: NamedBundle) -> str:

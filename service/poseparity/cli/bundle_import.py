@@ -125,7 +125,11 @@ def read_labels(text: str) -> tuple[str, ...]:
     Raises:
         ImportRefused: there are fewer than two, one is empty, or one is there twice.
     """
-    if _is_file(text):
+    try:
+        is_file = Path(text).is_file()
+    except OSError:  # many names are longer than any path
+        is_file = False
+    if is_file:
         content = Path(text).read_text(encoding="utf-8-sig", errors="replace")
         names = [line.strip() for line in content.rstrip().splitlines()]
     else:
@@ -135,11 +139,3 @@ def read_labels(text: str) -> tuple[str, ...]:
     if not all(names) or len(set(names)) != len(names):
         raise ImportRefused(f"--labels {text} has an empty name, or one name twice", fix="one name a class")
     return tuple(names)
-
-
-def _is_file(text: str) -> bool:
-    """Many names are longer than any path, which the system tells by an error."""
-    try:
-        return Path(text).is_file()
-    except OSError:
-        return False

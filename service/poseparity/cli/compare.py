@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import codecs
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, OutputError
 from ..outputs import check_output
-from ..parity.result import Comparison
 from ..parity.skeletons.report import report
 from ..parity.skeletons.result import CsvComparison
 from ..settings import load_settings
@@ -44,33 +42,29 @@ def add_parser(commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    traces = _are_traces(options.a, options.b)
-    if options.html:
-        if not traces:
-            raise OutputError(
-                "--html is for two traces, these are skeleton CSVs",
-                fix="record traces of both: poseparity run CSV --trace FILE.json --trace-arrays",
-            )
-        for source in (options.a, options.b):
+    if _are_traces(options.a, options.b):
+        for source in (options.a, options.b) if options.html else ():
             check_output(options.html, source=source, suffix=".html")
-    comparison, text = _compare_traces(options) if traces else (compare_files(options.a, options.b), report)
+        from ..parity.traces.compare import compare_traces
+        from ..parity.traces.report import render
+        from ..trace.reading import load_trace
+
+        a, b = load_trace(options.a), load_trace(options.b)
+        comparison, text = compare_traces(a, b), render
+        if options.html:
+            from ..parity.traces.page.drawings import figures_of
+            from ..parity.traces.page.page import write_page
+
+            write_page(options.html, comparison, figures_of(a, b))
+    elif options.html:
+        raise OutputError(
+            "--html is for two traces, these are skeleton CSVs",
+            fix="record traces of both: poseparity run CSV --trace FILE.json --trace-arrays",
+        )
+    else:
+        comparison, text = compare_files(options.a, options.b), report
     print(json.dumps(comparison.to_dict(), indent=2, allow_nan=False) if options.json else text(comparison))
     return comparison.exit_status
-
-
-def _compare_traces(options: argparse.Namespace) -> tuple[Comparison, Callable[[Comparison], str]]:
-    from ..parity.traces import report as trace_report
-    from ..parity.traces.compare import compare_traces
-    from ..trace.reading import load_trace
-
-    a, b = load_trace(options.a), load_trace(options.b)
-    comparison = compare_traces(a, b)
-    if options.html:
-        from ..parity.traces.page.drawings import figures_of
-        from ..parity.traces.page.page import write_page
-
-        write_page(options.html, comparison, figures_of(a, b))
-    return comparison, trace_report.render
 
 
 def _are_traces(a: Path, b: Path) -> bool:
@@ -79,7 +73,10 @@ def _are_traces(a: Path, b: Path) -> bool:
     Raises:
         InputError: one is, the other is not.
     """
-    traces = [_is_json(path) for path in (a, b)]
+    traces = []
+    for path in (a, b):
+        with path.open("rb") as file:
+            traces.append(file.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{"))
     if any(traces) and not all(traces):
         trace, other = (a, b) if traces[0] else (b, a)
         raise InputError(
@@ -87,11 +84,6 @@ def _are_traces(a: Path, b: Path) -> bool:
             fix=f"record a trace of the other: poseparity run {other} --trace FILE.json",
         )
     return all(traces)
-
-
-def _is_json(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(_HEAD_BYTES).removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
 
 
 def compare_files(a: Path, b: Path) -> CsvComparison:

@@ -38,6 +38,7 @@ def add_parser(commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from ..gate import words
     from ..gate.judge import Image, judge  # imports NumPy
 
     if options.pages:
@@ -55,16 +56,12 @@ def _run(options: argparse.Namespace) -> int:
     if options.report:
         with replacing(options.report) as partial:
             partial.write_text(document + "\n", encoding="utf-8")
-    print(document if options.json else _message(report, options, pages))
-    return 0 if report.verdict == "passed" else 1
-
-
-def _message(report, options: argparse.Namespace, pages: list[Path]) -> str:
-    from ..gate import words
-
-    image = report.image
-    if report.verdict == "passed":
+    if options.json:
+        print(document)
+    elif report.verdict == "passed":
         clips = ", ".join(clip.name for clip in report.clips)
-        return f"{image.name} passes on {image.host}: every stage of {clips} gave the same bits"
-    found = next(iter(pages), options.report)
-    return words.message(image.name, image.host, report.differs, options.policy, found)
+        print(f"{image.name} passes on {image.host}: every stage of {clips} gave the same bits")
+    else:
+        found = next(iter(pages), options.report)
+        print(words.message(image.name, image.host, report.differs, options.policy, found))
+    return 0 if report.verdict == "passed" else 1

@@ -153,19 +153,11 @@ def _summary(answer: dict) -> str:
     lines += ["", f"frames: {frames['total']}, kept after trimming: {frames['kept']}"]
     if (model := answer["persons"]["model"]) > 1:
         lines.append(f"persons: {answer['persons']['used']} of the up to {model} that the model takes")
-    lines += _missing_lines(missing)
-    lines += [f"warning: {entry['message']} [{entry['code']}]" for entry in answer["warnings"]]
-    return "\n".join(lines)
-
-
-def _missing_lines(missing: dict) -> list[str]:
-    """The total; then, where there are any: by joint, joints never seen, frames without any joint, stretches."""
-    lines = [
-        f"missing joints before interpolation: {missing['count']} of {missing['total']} joints ({missing['share']:.2%})"
-    ]
+    share = f"{missing['share']:.2%}"
+    lines.append(f"missing joints before interpolation: {missing['count']} of {missing['total']} joints ({share})")
     if by_joint := missing["by_joint"]:
-        ranked = sorted(by_joint.items(), key=lambda entry: -entry[1])
-        lines.append("  by joint: " + ", ".join(f"{joint} {count}" for joint, count in ranked))
+        most_first = sorted(by_joint.items(), key=lambda entry: -entry[1])
+        lines.append("  by joint: " + ", ".join(f"{joint} {count}" for joint, count in most_first))
     if never := missing["never_seen"]:
         lines.append("  never seen: " + ", ".join(never))
     if empty := missing["empty_frames"]["count"]:
@@ -175,7 +167,8 @@ def _missing_lines(missing: dict) -> list[str]:
         count = len(stretches) + missing["stretches_not_listed"]
         longest = ", ".join(f"{entry['joint']} {_span(entry)}" for entry in stretches[:_LONGEST])
         lines.append(f"  stretches of missing frames: {count} (longest: {longest})")
-    return lines
+    lines += [f"warning: {entry['message']} [{entry['code']}]" for entry in answer["warnings"]]
+    return "\n".join(lines)
 
 
 def _span(stretch: dict) -> str:
