@@ -180,19 +180,13 @@ def _changes(followed: np.ndarray, others: list[list[np.ndarray]]) -> np.ndarray
         if not _seen(person).any():
             continue
         if last is not None:
-            changes[index] = _is_another(person, followed[last], others[last], index - last)
+            extent = max(_extent(person), _extent(followed[last]))
+            moved = _distance(person, followed[last])
+            if moved is not None and moved > _ELSEWHERE * extent:
+                to_others = [each for other in others[last] if (each := _distance(person, other)) is not None]
+                changes[index] = moved > extent * (index - last) or min(to_others, default=np.inf) < moved
         last = index
     return changes
-
-
-def _is_another(person: np.ndarray, last: np.ndarray, others: list[np.ndarray], frames: int) -> bool:
-    """Whether `person` is somebody else than `last`, `frames` before, who was there with `others`."""
-    extent = max(_extent(person), _extent(last))
-    moved = _distance(person, last)
-    if moved is None or moved <= _ELSEWHERE * extent:
-        return False
-    to_others = [distance for other in others if (distance := _distance(person, other)) is not None]
-    return moved > extent * frames or min(to_others, default=np.inf) < moved
 
 
 # --- measures --------------------------------------------------------------------------------------------------------

@@ -51,21 +51,13 @@ def choose(persons: np.ndarray, rule: Follow, last: np.ndarray | None) -> np.nda
     if rule == "score" or (rule == "nearest" and last is None):
         return persons[0]
     if rule == "largest":
-        return max(persons, key=_area)  # the first of equals, here and below: the highest score
+        # The first of equals, here and below: the highest score.
+        return max(persons, key=lambda person: np.prod(np.ptp(person[_present(person), :2], axis=0)))
     if rule == "most_confident":
-        return max(persons, key=_confidence)
+        return max(persons, key=lambda person: person[_present(person), 2].mean())
     if rule == "nearest":
         return min(persons, key=lambda person: _distance(person, last))
     raise ValueError(f"`rule` is {rule!r}, expected one of {get_args(Follow)}")
-
-
-def _area(person: np.ndarray) -> float:
-    positions = person[_present(person), :2]
-    return float(np.prod(positions.max(axis=0) - positions.min(axis=0)))
-
-
-def _confidence(person: np.ndarray) -> float:
-    return float(person[_present(person), 2].mean())
 
 
 def _distance(person: np.ndarray, last: np.ndarray) -> float:

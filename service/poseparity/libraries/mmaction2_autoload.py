@@ -68,7 +68,22 @@ class _Torchvision(SourceFileLoader):
 class _Checkpoint(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
         super().exec_module(module)
-        _allow_training_log()
+        # torch.load may read the HistoryBuffers of a checkpoint: NumPy's arrays, and the names of four statistics.
+        import numpy as np
+        from mmengine.logging import HistoryBuffer
+        from torch.serialization import add_safe_globals
+
+        def statistic(owner: type, name: str):
+            """What a HistoryBuffer pickles as getattr(HistoryBuffer, "mean"), and no other attribute of anything."""
+            if owner is not HistoryBuffer or name not in _STATISTICS:
+                raise pickle.UnpicklingError(f"the checkpoint asks for the attribute {name!r} of {owner!r}")
+            return getattr(owner, name)
+
+        # As NumPy 1 and NumPy 2 spell them.
+        functions = [(getattr(np.core.multiarray, name), f"numpy.{core}.multiarray.{name}")
+                     for core in ("core", "_core") for name in ("_reconstruct", "scalar")]  # fmt: skip
+        numbers = [type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")]
+        add_safe_globals([HistoryBuffer, np.ndarray, np.dtype, *numbers, *functions, (statistic, "builtins.getattr")])
 
 
 class _Testing(SourceFileLoader):
@@ -86,22 +101,3 @@ _LOADERS = {
     "mmengine.runner.checkpoint": _Checkpoint,
     "mmaction.testing._utils": _Testing,
 }
-
-
-def _allow_training_log() -> None:
-    """Let torch.load read the HistoryBuffers of a checkpoint: NumPy's arrays, and the names of four statistics."""
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-    from torch.serialization import add_safe_globals
-
-    def statistic(owner: type, name: str):
-        """What a HistoryBuffer pickles as getattr(HistoryBuffer, "mean"), and no other attribute of anything."""
-        if owner is not HistoryBuffer or name not in _STATISTICS:
-            raise pickle.UnpicklingError(f"the checkpoint asks for the attribute {name!r} of {owner!r}")
-        return getattr(owner, name)
-
-    # As NumPy 1 and NumPy 2 spell them.
-    functions = [(getattr(np.core.multiarray, name), f"numpy.{core}.multiarray.{name}")
-                 for core in ("core", "_core") for name in ("_reconstruct", "scalar")]  # fmt: skip
-    numbers = [type(np.dtype(name)) for name in ("float64", "float32", "int64", "int32", "bool")]
-    add_safe_globals([HistoryBuffer, np.ndarray, np.dtype, *numbers, *functions, (statistic, "builtins.getattr")])

@@ -44,7 +44,13 @@ class Predictor:
     def __init__(
         self, task: Task, bundle: Bundle, table: UltralyticsTable, weights: Literal["detector", "pose"]
     ) -> None:
-        self._first = _build_predictor(task, table, _load_model(task, bundle, table, weights))
+        path = bundle.file(table.architecture)
+        architecture, state = read_yaml(path, fix=FIX), bundle.load_weights(weights)
+        try:
+            model = load_model(architecture, table.classes, task, state, bundle.folder / bundle.weights[weights].file)
+        except BundleError as error:
+            raise BundleError(f"{path.name}: {error}", fix=error.fix) from error
+        self._first = _build_predictor(task, table, model.eval())
         self._of_thread = threading.local()
 
     @property
@@ -57,25 +63,25 @@ class Predictor:
         One picture a forward pass: the batch size changes a convolution's bits.
         """
         if not hasattr(self._of_thread, "predictor"):
-            self._of_thread.predictor = self._another()
+            # Once more, with the same weights: a predictor keeps its results, and its model the last shape.
+            model, predictor = self._first.model, copy.copy(self._first)
+            shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+            predictor.model = copy.deepcopy(model, shared)
+            predictor.args = copy.copy(predictor.args)
+            predictor._lock = threading.Lock()
+            self._of_thread.predictor = predictor
         (result,) = self._of_thread.predictor([picture])
         return result
-
-    def _another(self):
-        """The predictor once more, with the same weights: it keeps its results, and its model the last shape."""
-        model, predictor = self._first.model, copy.copy(self._first)
-        shared = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
-        predictor.model = copy.deepcopy(model, shared)
-        predictor.args = copy.copy(predictor.args)
-        predictor._lock = threading.Lock()
-        return predictor
 
 
 def _build_predictor(task: Task, table: UltralyticsTable, model: torch.nn.Module):
     from ultralytics.utils import LOGGER
 
     LOGGER.setLevel("WARNING")
-    predictor = _predictor_class(task)(
+    from ultralytics.models.yolo.detect import DetectionPredictor
+    from ultralytics.models.yolo.pose import PosePredictor
+
+    predictor = (PosePredictor if task == "pose" else DetectionPredictor)(
         overrides={
             "task": task,
             "imgsz": table.image_size,
@@ -229,21 +235,3 @@ def _build_errors() -> Iterator[None]:
     except BUILD_ERRORS as error:
         words = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         raise BundleError(f"ultralytics cannot build the architecture: {words}", fix=FIX) from error
-
-
-def _predictor_class(task: Task) -> type:
-    from ultralytics.models.yolo.detect import DetectionPredictor
-    from ultralytics.models.yolo.pose import PosePredictor
-
-    return PosePredictor if task == "pose" else DetectionPredictor
-
-
-def _load_model(task: Task, bundle: Bundle, table: UltralyticsTable, weights: str) -> torch.nn.Module:
-    path = bundle.file(table.architecture)
-    architecture = read_yaml(path, fix=FIX)
-    state = bundle.load_weights(weights)
-    try:
-        model = load_model(architecture, table.classes, task, state, bundle.folder / bundle.weights[weights].file)
-    except BundleError as error:
-        raise BundleError(f"{path.name}: {error}", fix=error.fix) from error
-    return model.eval()

@@ -97,19 +97,16 @@ class CocoNetwork(nn.Module):
         self.layers = nn.ModuleDict({conv.name: conv.module() for conv in convolutions()})
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        features = self._features(x)
+        for layer, following in zip(BACKBONE, (*BACKBONE[1:], None), strict=True):
+            if isinstance(layer, Conv):
+                then = _relu_and_halved if following == _POOL else torch.relu_
+                x = convolved(self.layers[layer.name], x, then)
+        features = x
         fields, heatmaps = (self._branch(1, name, features) for name in _BRANCHES)
         for stage in range(2, STAGES + 1):
             joined = torch.cat([fields, heatmaps, features], 1)
             fields, heatmaps = (self._branch(stage, name, joined) for name in _BRANCHES)
         return torch.cat([heatmaps, fields], 1)
-
-    def _features(self, x: torch.Tensor) -> torch.Tensor:
-        for layer, following in zip(BACKBONE, (*BACKBONE[1:], None), strict=True):
-            if isinstance(layer, Conv):
-                then = _relu_and_halved if following == _POOL else torch.relu_
-                x = convolved(self.layers[layer.name], x, then)
-        return x
 
     def _branch(self, stage: int, name: str, x: torch.Tensor) -> torch.Tensor:
         *hidden, last = branch(stage, name)

@@ -52,9 +52,17 @@ def decode_persons(output: np.ndarray, net_size: tuple[int, int], parameters: Op
     for limb in LIMBS:
         for connection in connect(maps, limb, peaks[limb.start], peaks[limb.end], parameters):
             _add(persons, limb, connection, peaks)
-    kept = [person for person in persons if _is_person(person, parameters)]
+    kept = [
+        person
+        for person in persons
+        if (parts := len(person.peaks)) >= parameters.min_parts and person.score / parts >= parameters.min_score
+    ]
     kept.sort(key=lambda person: -person.score)  # stable: equal scores keep the order in which they were found
-    return np.array([_as_array(person, peaks) for person in kept]).reshape(len(kept), PARTS, 3)
+    arrays = np.zeros((len(kept), PARTS, 3))
+    for array, person in zip(arrays, kept, strict=True):
+        for part, peak in person.peaks.items():
+            array[part] = peaks[part][peak]
+    return arrays
 
 
 def upsample(output: np.ndarray, net_size: tuple[int, int]) -> np.ndarray:
@@ -136,8 +144,10 @@ def _add(persons: list[Person], limb: Limb, connection: Connection, peaks: list[
     """Put a connection into the person it belongs to, join two persons through it, or start a new one."""
     ends = {int(limb.start): connection.start, int(limb.end): connection.end}
     owners = [person for person in persons if any(person.peaks.get(part) == peak for part, peak in ends.items())]
-    if len(owners) == 1 and _fits(owners[0], ends):
-        _extend(owners[0], ends, connection.score, peaks)
+    if len(owners) == 1:
+        # A person who has another peak of that part keeps it.
+        if all(owners[0].peaks.get(part, peak) == peak for part, peak in ends.items()):
+            _extend(owners[0], ends, connection.score, peaks)
     elif len(owners) == 2 and not limb.fills_only and not owners[0].peaks.keys() & owners[1].peaks.keys():
         owners[0].peaks.update(owners[1].peaks)
         owners[0].score += owners[1].score + connection.score
@@ -148,22 +158,6 @@ def _add(persons: list[Person], limb: Limb, connection: Connection, peaks: list[
         persons.append(person)
 
 
-def _fits(person: Person, ends: dict[int, int]) -> bool:
-    return all(person.peaks.get(part, peak) == peak for part, peak in ends.items())
-
-
 def _extend(person: Person, ends: dict[int, int], score: float, peaks: list[np.ndarray]) -> None:
     person.score += score + sum(float(peaks[part][peak, 2]) for part, peak in ends.items() if part not in person.peaks)
     person.peaks.update(ends)
-
-
-def _is_person(person: Person, parameters: OpenPoseParameters) -> bool:
-    parts = len(person.peaks)
-    return parts >= parameters.min_parts and person.score / parts >= parameters.min_score
-
-
-def _as_array(person: Person, peaks: list[np.ndarray]) -> np.ndarray:
-    array = np.zeros((PARTS, 3))
-    for part, peak in person.peaks.items():
-        array[part] = peaks[part][peak]
-    return array

@@ -17,7 +17,7 @@ from ...observe import Observe, unobserved
 from ..base import PoseEngine
 from .convolution import use_nnpack
 from .decode import decode_persons
-from .image import NetworkInput, fit_to_network
+from .image import fit_to_network
 from .network import build_network
 
 
@@ -56,22 +56,12 @@ class OpenPoseEngine(PoseEngine):
     def _frame(self, crop: np.ndarray) -> dict[str, np.ndarray]:
         """Everything that is observed of one frame."""
         parameters = self._parameters
-        network_input = fit_to_network(
-            crop, net_height=parameters.net_height, width_multiple=parameters.width_multiple
-        )
+        network_input = fit_to_network(crop, net_height=parameters.net_height, width_multiple=parameters.width_multiple)
         with torch.inference_mode():
             output = self.network(torch.from_numpy(network_input.pixels))[0].numpy()
         height, width = network_input.pixels.shape[2:]
-        persons = _in_the_crop(decode_persons(output, (width, height), parameters), network_input)
+        # A decoded person has two parts at least, the ends of a limb: something is left of it without the neck.
+        persons = coco17_from_coco18(decode_persons(output, (width, height), parameters))
+        present = persons[..., 2] > 0
+        persons[present, :2] = network_input.to_crop(persons[present, :2])
         return {"network_input": network_input.picture, "network_output": output, "persons": persons}
-
-
-def _in_the_crop(persons: np.ndarray, network_input: NetworkInput) -> np.ndarray:
-    """From COCO-18 in network pixels, float64 (persons, 18, 3), to COCO-17 in pixels of the crop.
-
-    A decoded person has two parts at least, the ends of a limb, so that something is left of it without the neck.
-    """
-    joints = coco17_from_coco18(persons)
-    present = joints[..., 2] > 0
-    joints[present, :2] = network_input.to_crop(joints[present, :2])
-    return joints

@@ -26,15 +26,6 @@ def read_persons(path: Path) -> np.ndarray:
     Raises:
         EngineError: the file is not there, or is not of this format.
     """
-    people = _people(path)
-    parts = np.array([_parts(person, path) for person in people]).reshape(-1, len(Coco18), 3)
-    joints = coco17_from_coco18(parts)
-    joints[joints[..., 2] <= 0] = 0
-    joints = joints[joints.any(axis=(1, 2))]
-    return joints[np.argsort(-joints[..., 2].sum(axis=1), kind="stable")]
-
-
-def _people(path: Path) -> list:
     if not path.is_file():
         raise EngineError(f"OpenPose wrote no {path.name}: a frame was left out", fix=_FIX)
     try:
@@ -44,7 +35,11 @@ def _people(path: Path) -> list:
     people = content.get("people") if isinstance(content, dict) else None
     if not isinstance(people, list):
         raise _odd(path, 'has no list "people"')
-    return people
+    parts = np.array([_parts(person, path) for person in people]).reshape(-1, len(Coco18), 3)
+    joints = coco17_from_coco18(parts)
+    joints[joints[..., 2] <= 0] = 0
+    joints = joints[joints.any(axis=(1, 2))]
+    return joints[np.argsort(-joints[..., 2].sum(axis=1), kind="stable")]
 
 
 def _parts(person: object, path: Path) -> list[float]:

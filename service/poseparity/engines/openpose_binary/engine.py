@@ -19,7 +19,7 @@ from ...errors import EngineError
 from ...observe import Observe, unobserved
 from ..base import PoseEngine
 from .answers import read_persons
-from .program import Installation, Program, find_program
+from .program import Installation, find_program
 
 # Frames that lie in the temporary folder at a time: the disk that a long video takes stays bounded.
 BATCH = 256
@@ -33,8 +33,23 @@ class OpenPoseBinaryEngine(PoseEngine):
 
     def __init__(self, parameters: OpenPoseBinaryParameters, installation: Installation) -> None:
         self._parameters = parameters
-        self._program = find_program(installation)
-        _check(self._program, parameters)
+        self._program = program = find_program(installation)
+        expected = {
+            "version": (program.version, parameters.version),
+            "sha256": (program.sha256, parameters.executable_sha256),
+        }
+        for what, (found, wanted) in expected.items():
+            if wanted is not None and found != wanted:
+                raise EngineError(
+                    f"{program.executable} has {what} {found!r}, the bundle was made with {wanted!r}",
+                    fix="install the OpenPose that the bundle was made with, or make the bundle again with this one",
+                )
+        if program.model_sha256 != parameters.model_sha256:
+            raise EngineError(
+                f"OpenPose's COCO model in {program.models} has sha256 {program.model_sha256}, the bundle was made "
+                f"with {parameters.model_sha256}",
+                fix="use the model that the bundle was made with, or make the bundle again with this one",
+            )
 
     def persons(self, crops: Iterable[np.ndarray], observe: Observe = unobserved) -> Iterator[np.ndarray]:
         remaining = iter(crops)
@@ -85,22 +100,3 @@ class OpenPoseBinaryEngine(PoseEngine):
             paths = {"image_dir": pictures, "write_json": answers, "model_folder": self._program.models}
             self._program.run([*(f"--{name}={path}/" for name, path in paths.items()), *self.flags()], Path(temporary))
             return [read_persons(answers / f"{name}_keypoints.json") for name in names]
-
-
-def _check(program: Program, parameters: OpenPoseBinaryParameters) -> None:
-    expected = {
-        "version": (program.version, parameters.version),
-        "sha256": (program.sha256, parameters.executable_sha256),
-    }
-    for what, (found, wanted) in expected.items():
-        if wanted is not None and found != wanted:
-            raise EngineError(
-                f"{program.executable} has {what} {found!r}, the bundle was made with {wanted!r}",
-                fix="install the OpenPose that the bundle was made with, or make the bundle again with this one",
-            )
-    if program.model_sha256 != parameters.model_sha256:
-        raise EngineError(
-            f"OpenPose's COCO model in {program.models} has sha256 {program.model_sha256}, the bundle was made with "
-            f"{parameters.model_sha256}",
-            fix="use the model that the bundle was made with, or make the bundle again with this one",
-        )

@@ -124,19 +124,14 @@ def _run(command: list[str], folder: Path, timeout_s: int) -> str:
                 fix="send a shorter video, or raise POSEPARITY_OPENPOSE_TIMEOUT_S",
             ) from error
         finally:
-            _end(process)
+            if process.poll() is None:  # with all that it started: a wrapper script's child would live on
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
         if status != 0:
             how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}, expected 0"
             raise EngineError(f"{name} {how}{_said(err, out)}", fix="run it by hand on a folder of pictures")
         out.seek(0)
         return out.read().decode(errors="replace")
-
-
-def _end(process: subprocess.Popen) -> None:
-    """Kill a process that still runs, with all that it started: a wrapper script's child would live on."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _said(*files) -> str:
