@@ -8,7 +8,6 @@ import numpy as np
 
 from . import skeleton_csv
 from .bundle.bundle import Bundle
-from .bundle.tables import CropParameters
 from .plausible import checked, without_unseen
 from .records import Box, Notice, Size, Skeleton
 from .stages.crop import padded_union
@@ -31,40 +30,31 @@ def skeleton_of_csv(
     """
     sent = skeleton_csv.read_with_notices(content, max_frames=max_frames)
     skeleton = without_unseen(Skeleton(sent.keypoints, frame_size=frame_size, crop=crop, notices=sent.notices))
-    skeleton = _in_the_usual_frame(skeleton, bundle)
+    if skeleton.frame_size is None and bundle.input.frame_size is not None:
+        size = Size(*bundle.input.frame_size)
+        notices = list(skeleton.notices)
+        if bundle.normalise.reference == "frame":  # elsewhere no score depends on it
+            notices += [Notice("frame-size-assumed", f"no frame size was given: the bundle's own is taken, {size}")]
+        skeleton = replace(skeleton, frame_size=size, notices=tuple(notices))
     if assume_crop:
         skeleton = _in_the_crop_of_its_joints(skeleton, bundle)
     return checked(skeleton, bundle.normalise)
-
-
-def _in_the_usual_frame(skeleton: Skeleton, bundle: Bundle) -> Skeleton:
-    """A skeleton of an unknown frame in the frame that the bundle says it has then."""
-    if skeleton.frame_size is not None or bundle.input.frame_size is None:
-        return skeleton
-    size = Size(*bundle.input.frame_size)
-    notices = list(skeleton.notices)
-    if bundle.normalise.reference == "frame":  # elsewhere no score depends on it
-        notices += [Notice("frame-size-assumed", f"no frame size was given: the bundle's own is taken, {size}")]
-    return replace(skeleton, frame_size=size, notices=tuple(notices))
 
 
 def _in_the_crop_of_its_joints(skeleton: Skeleton, bundle: Bundle) -> Skeleton:
     """A skeleton of an unknown crop, which the bundle needs, in the crop that its joints alone would give."""
     if skeleton.crop is not None or bundle.normalise.reference != "crop" or skeleton.missing.all():
         return skeleton
-    crop, what = _assumed_crop(skeleton, bundle.crop)
+    frame = skeleton.frame_size
+    if bundle.crop.strategy == "none" and frame is not None:
+        crop, what = Box(0, 0, frame.width, frame.height), "the whole frame"
+    else:
+        # Padded and clipped as the bundle's own crop is; of an unknown frame no far edge is known.
+        positions = skeleton.keypoints[~skeleton.missing][:, :2]
+        padding = getattr(bundle.crop, "padding", 0.0)  # a strategy without a crop of its own has none
+        # A joint is a box without an extent.
+        crop = padded_union(np.hstack([positions, positions]), padding, frame or _UNKNOWN_FRAME)
+        what = f"the extent of all joints, padded by {padding:.0%}"
     box = f"{crop.x},{crop.y},{crop.width},{crop.height}"
     notice = Notice("crop-assumed", f"no crop was given: {what} is taken, {box}; send crop_bbox, the crop of the video")
     return replace(skeleton, crop=crop, notices=(*skeleton.notices, notice))
-
-
-def _assumed_crop(skeleton: Skeleton, parameters: CropParameters) -> tuple[Box, str]:
-    """The joints' extent, padded and clipped as the bundle's own crop is; of an unknown frame no far edge is known."""
-    frame = skeleton.frame_size
-    if parameters.strategy == "none" and frame is not None:
-        return Box(0, 0, frame.width, frame.height), "the whole frame"
-    positions = skeleton.keypoints[~skeleton.missing][:, :2]
-    padding = getattr(parameters, "padding", 0.0)  # a strategy without a crop of its own has none
-    # A joint is a box without an extent.
-    crop = padded_union(np.hstack([positions, positions]), padding, frame or _UNKNOWN_FRAME)
-    return crop, f"the extent of all joints, padded by {padding:.0%}"

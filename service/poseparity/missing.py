@@ -20,6 +20,8 @@ def missing_joints(skeleton: Skeleton) -> dict:
     missing = skeleton.missing
     by_joint = dict(zip(CSV_NAMES, missing.sum(axis=0).tolist(), strict=True))
     found = runs(missing)
+    empty = missing.all(axis=1)
+    found_empty = runs(empty[:, None])
     return {
         "count": int(missing.sum()),
         "total": missing.size,
@@ -31,7 +33,14 @@ def missing_joints(skeleton: Skeleton) -> dict:
             for joint, first, length in found[:LISTED_STRETCHES].tolist()
         ],
         "stretches_not_listed": max(0, len(found) - LISTED_STRETCHES),
-        "empty_frames": _empty_frames(skeleton),
+        "empty_frames": {
+            "count": int(empty.sum()),
+            "stretches": [
+                {"first_frame": skeleton.first_frame + first, "frames": length}
+                for _, first, length in found_empty[:LISTED_STRETCHES].tolist()
+            ],
+            "stretches_not_listed": max(0, len(found_empty) - LISTED_STRETCHES),
+        },
     }
 
 
@@ -56,17 +65,3 @@ def runs(mask: np.ndarray) -> np.ndarray:
     lengths = np.nonzero(steps == -1)[1] - first
     order = np.lexsort((columns, first, -lengths))
     return np.stack([columns, first, lengths], axis=1)[order]
-
-
-def _empty_frames(skeleton: Skeleton) -> dict:
-    """Frames in which all joints are missing: their number, and in which stretches."""
-    empty = skeleton.missing.all(axis=1)
-    found = runs(empty[:, None])
-    return {
-        "count": int(empty.sum()),
-        "stretches": [
-            {"first_frame": skeleton.first_frame + first, "frames": length}
-            for _, first, length in found[:LISTED_STRETCHES].tolist()
-        ],
-        "stretches_not_listed": max(0, len(found) - LISTED_STRETCHES),
-    }

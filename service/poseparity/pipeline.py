@@ -67,10 +67,17 @@ class PipelineResult:
 
     def to_dict(self) -> dict:
         """The answer as JSON-ready values; each score is exactly the float32 that was computed."""
+        kept = self.kept
+        frames = {"total": self.skeleton.frame_count, "kept": kept.frame_count, "first_kept": kept.first_frame}
+        cropped = self.records.get(CROP.name)
+        if isinstance(cropped, CroppedVideo) and cropped.frames_sampled is not None:
+            frames |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
+        if self.skeleton.several_persons is not None:
+            frames |= {"several_persons": self.skeleton.several_persons}
         return {
             "bundle": self.bundle,
             "prediction": self.prediction.to_dict(),
-            "frames": self._frames(),
+            "frames": frames,
             "persons": {"used": 1, "model": self.records[NORMALISE.name].inputs.shape[1]},
             "frame_size": _plain(self.skeleton.frame_size),
             "crop": _plain(self.skeleton.crop),
@@ -83,16 +90,6 @@ class PipelineResult:
     def warnings(self) -> list[dict]:
         """What may make the scores wrong, JSON-ready."""
         return [asdict(notice) for notice in self.kept.notices]
-
-    def _frames(self) -> dict:
-        kept = self.kept
-        frames = {"total": self.skeleton.frame_count, "kept": kept.frame_count, "first_kept": kept.first_frame}
-        cropped = self.records.get(CROP.name)
-        if isinstance(cropped, CroppedVideo) and cropped.frames_sampled is not None:
-            frames |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
-        if self.skeleton.several_persons is not None:
-            frames |= {"several_persons": self.skeleton.several_persons}
-        return frames
 
 
 class Pipeline:

@@ -58,11 +58,16 @@ def checked(skeleton: Skeleton, normalise: NormaliseParameters) -> Skeleton:
     seen = ~skeleton.missing
     if not seen.any():
         return skeleton
-    doubts = [
-        *_normalised(skeleton.keypoints[seen, :2]),
-        *_constant_position(skeleton, seen),
-        *_outside_boxes(skeleton, seen, normalise),
-    ]
+    doubts = [*_normalised(skeleton.keypoints[seen, :2]), *_constant_position(skeleton, seen)]
+    boxes = {}
+    if skeleton.frame_size is not None:
+        boxes["frame"] = Box(0, 0, skeleton.frame_size.width, skeleton.frame_size.height)
+    if skeleton.crop is not None:
+        boxes["crop"] = skeleton.crop
+    if normalise.reference == "fixed":
+        boxes["reference"] = Box(0, 0, *normalise.size)
+    for what, box in boxes.items():
+        doubts += _outside(skeleton, seen, what, box, refuse=normalise.reference == what)
     return _with(skeleton, *doubts)
 
 
@@ -145,17 +150,6 @@ def _position(position: np.ndarray) -> str:
 
 
 # --- beyond the frame, beyond the crop -------------------------------------------------------------------------------
-
-
-def _outside_boxes(skeleton: Skeleton, seen: np.ndarray, normalise: NormaliseParameters) -> Iterator[Notice]:
-    size, crop = skeleton.frame_size, skeleton.crop
-    if size is not None:
-        box = Box(0, 0, size.width, size.height)
-        yield from _outside(skeleton, seen, "frame", box, refuse=normalise.reference == "frame")
-    if crop is not None:
-        yield from _outside(skeleton, seen, "crop", crop, refuse=normalise.reference == "crop")
-    if normalise.reference == "fixed":
-        yield from _outside(skeleton, seen, "reference", Box(0, 0, *normalise.size), refuse=False)
 
 
 def _outside(skeleton: Skeleton, seen: np.ndarray, what: str, box: Box, *, refuse: bool) -> Iterator[Notice]:

@@ -100,7 +100,7 @@ def read_with_notices(content: bytes, *, max_frames: int) -> SkeletonCsv:
     if len(values) < 2:
         raise _bad(f"the skeleton CSV has {len(values)} frame(s); an action needs at least 2", code="too-few-frames")
     keypoints = np.array(values, dtype=np.float64).reshape(len(values), len(CSV_NAMES), 3)
-    missing = (*_clear_blank(keypoints), *_clear_markers(keypoints))
+    missing = tuple(_clear_missing(keypoints))
     return SkeletonCsv(keypoints, (*columns.notices(), *missing))
 
 
@@ -161,7 +161,17 @@ class _Columns:
     def __init__(self, header: list[str]) -> None:
         names = [name.strip() for name in header]
         self._names = names
-        self._order = _column_order(names)
+        missing = [name for name in HEADER if name not in names]
+        if missing:
+            unknown = [name for name in names if name not in HEADER]
+            raise _bad(
+                f"the header has {len(names)} columns; missing: {_some(missing)}; unknown: {_some(unknown)}",
+                code="bad-csv-header",
+            )
+        repeated = sorted({name for name in HEADER if names.count(name) > 1})
+        if repeated:
+            raise _bad(f"the header repeats {_some(repeated)}", code="bad-csv-header")
+        self._order = [names.index(name) for name in HEADER]  # for each of HEADER its position in the file
         named = [position for position, name in enumerate(names) if name]
         # A separator at the end of the header makes a column without a name, which rows need not have.
         self._fewest = named[-1] + 1
@@ -188,21 +198,6 @@ class _Columns:
             yield Notice("extra-columns", f"columns that are not used: {_some(extra, _LISTED_COLUMNS)}")
 
 
-def _column_order(found: list[str]) -> list[int]:
-    """For each of HEADER, in order, its position in the file."""
-    missing = [name for name in HEADER if name not in found]
-    if missing:
-        unknown = [name for name in found if name not in HEADER]
-        raise _bad(
-            f"the header has {len(found)} columns; missing: {_some(missing)}; unknown: {_some(unknown)}",
-            code="bad-csv-header",
-        )
-    repeated = sorted({name for name in HEADER if found.count(name) > 1})
-    if repeated:
-        raise _bad(f"the header repeats {_some(repeated)}", code="bad-csv-header")
-    return [found.index(name) for name in HEADER]
-
-
 def _value(cell: str, line: int, column: str) -> float:
     text = cell.strip()
     if text.lower() in _BLANK:
@@ -225,23 +220,17 @@ def _value(cell: str, line: int, column: str) -> float:
     return value
 
 
-def _clear_blank(keypoints: np.ndarray) -> Iterator[Notice]:
-    """Make joints with a blank cell (NaN) 0, 0, 0, in place."""
+def _clear_missing(keypoints: np.ndarray) -> Iterator[Notice]:
+    """Make joints with a blank cell (NaN), and those that are -1, -1, -1, 0, 0, 0, in place."""
     blank = np.isnan(keypoints)
-    if not blank.any():
-        return
-    cells, told = int(blank.sum()), ""
-    if blank[..., 2].all():  # a table without confidences, and not one without joints
-        keypoints[..., 2], blank[..., 2], told = 0, False, "every confidence is taken as 0, and "
-    joints = blank.any(axis=-1)
-    keypoints[joints] = 0
-    total = joints.size
-    message = f"{cells} cells are blank or no number: {told}{int(joints.sum())} of {total} joints are taken as missing"
-    yield Notice("blank-cells", message)
-
-
-def _clear_markers(keypoints: np.ndarray) -> Iterator[Notice]:
-    """Make joints that are -1, -1, -1 0, 0, 0, in place."""
+    if blank.any():
+        cells, told = int(blank.sum()), ""
+        if blank[..., 2].all():  # a table without confidences, and not one without joints
+            keypoints[..., 2], blank[..., 2], told = 0, False, "every confidence is taken as 0, and "
+        joints = blank.any(axis=-1)
+        keypoints[joints] = 0
+        taken = f"{int(joints.sum())} of {joints.size} joints are taken as missing"
+        yield Notice("blank-cells", f"{cells} cells are blank or no number: {told}{taken}")
     marked = (keypoints == _MARKER).all(axis=-1)
     if marked.any():
         keypoints[marked] = 0

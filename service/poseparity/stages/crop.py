@@ -76,9 +76,10 @@ class TwoPass(_CropStage, Observed):
         indices = sampled_indices(video.frame_count, self._parameters.sample_share)
         pictures = (frame for _, frame in frames(video, wanted=frozenset(indices)))
         followed = follow(self.engine.persons(pictures, observe), self._follow)
+        joints = [np.empty((0, 2)) if person is None else person[person.any(axis=1), :2] for person in followed]
         return _cropped(
             video,
-            [_points(person) for person in followed],
+            [np.hstack([each, each]) for each in joints],  # boxes without extent
             self._parameters.padding,
             nobody="the pose engine found nobody in the whole frames of the first pass",
         )
@@ -86,14 +87,6 @@ class TwoPass(_CropStage, Observed):
     def describe(self) -> dict:
         """The engine of the first pass; see observe.Described."""
         return {"engine": self.engine.describe()}
-
-
-def _points(person: np.ndarray | None) -> np.ndarray:
-    """The joints that a person has, as boxes without extent: (joints, 4)."""
-    if person is None:
-        return np.empty((0, 4))
-    positions = person[person.any(axis=1), :2]
-    return np.hstack([positions, positions])
 
 
 def _cropped(video: Video, boxes: list[np.ndarray], padding: float, *, nobody: str) -> CroppedVideo:

@@ -28,24 +28,20 @@ class Inspect(Stage):
         self._limit = bundle.quality.max_missing_share
 
     def __call__(self, skeleton: Skeleton) -> Skeleton:
-        if missing_share(skeleton) > self._limit:
-            raise _refusal(skeleton, self._limit)
-        return skeleton
+        if missing_share(skeleton) <= self._limit:
+            return skeleton
+        found = missing_joints(skeleton)
+        ranked = sorted(found["by_joint"].items(), key=lambda entry: -entry[1])
+        worst = ", ".join(f"{joint} in {count}" for joint, count in ranked[:_WORST])
+        raise TooManyMissingJoints(
+            f"{found['count']} of {found['total']} joints are missing ({found['share']:.2%}), this bundle allows "
+            f"{self._limit:.2%}; most: {worst} of {skeleton.frame_count} frames",
+            fix="show one person whole, larger and well lit; `poseparity run INPUT --plot missing.png` shows where "
+            "joints are lost",
+            skeleton=skeleton,
+            details={"missing_joints": found, "max_missing_share": self._limit} | told(skeleton),
+        )
 
     @staticmethod
     def values(skeleton: Skeleton) -> dict[str, np.ndarray]:
         return {"missing": np.array(skeleton.missing.sum(), dtype=np.int64)}
-
-
-def _refusal(skeleton: Skeleton, limit: float) -> TooManyMissingJoints:
-    found = missing_joints(skeleton)
-    ranked = sorted(found["by_joint"].items(), key=lambda entry: -entry[1])
-    worst = ", ".join(f"{joint} in {count}" for joint, count in ranked[:_WORST])
-    return TooManyMissingJoints(
-        f"{found['count']} of {found['total']} joints are missing ({found['share']:.2%}), this bundle allows "
-        f"{limit:.2%}; most: {worst} of {skeleton.frame_count} frames",
-        fix="show one person whole, larger and well lit; `poseparity run INPUT --plot missing.png` shows where joints "
-        "are lost",
-        skeleton=skeleton,
-        details={"missing_joints": found, "max_missing_share": limit} | told(skeleton),
-    )

@@ -78,8 +78,18 @@ def with_joints(skeleton: Skeleton, joints: Joints) -> Skeleton:
 
 def reference_box(skeleton: Skeleton, parameters: NormaliseParameters) -> tuple[float, float, float, float]:
     """The box, in pixels of the full frame, that coordinates are taken relative to: x, y, width, height."""
-    if parameters.reference == "skeleton":
-        return _square_around(skeleton, parameters.padding)
+    if parameters.reference == "skeleton":  # the square around all joints
+        present = skeleton.keypoints[~skeleton.missing][:, :_CHANNELS_XY]
+        if not len(present):
+            raise InputError(
+                "every joint of every frame is missing (0,0,0)",
+                code="no-joints",
+                fix="check the pose estimation: its output holds no person",
+            )
+        low, high = present.min(axis=0), present.max(axis=0)
+        side = max(1.0, float((high - low).max()) * (1 + 2 * parameters.padding))
+        centre = (low + high) / 2
+        return (float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side)
     if parameters.reference == "fixed":
         return (0, 0, *parameters.size)
     if parameters.reference == "crop":
@@ -133,20 +143,6 @@ def _scores(confidences: np.ndarray, parameters: NormaliseParameters) -> np.ndar
     if parameters.confidence == "threshold":
         return np.where(confidences < parameters.confidence_threshold, 0.0, confidences)
     return confidences
-
-
-def _square_around(skeleton: Skeleton, padding: float) -> tuple[float, float, float, float]:
-    present = skeleton.keypoints[~skeleton.missing][:, :_CHANNELS_XY]
-    if not len(present):
-        raise InputError(
-            "every joint of every frame is missing (0,0,0)",
-            code="no-joints",
-            fix="check the pose estimation: its output holds no person",
-        )
-    low, high = present.min(axis=0), present.max(axis=0)
-    side = max(1.0, float((high - low).max()) * (1 + 2 * padding))
-    centre = (low + high) / 2
-    return (float(centre[0]) - side / 2, float(centre[1]) - side / 2, side, side)
 
 
 def _known(value, what: str, option: str):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ..bundle.bundle import Bundle
@@ -31,20 +29,25 @@ class Pose(Stage, Observed):
 
     def __init__(self, bundle: Bundle, engine: PoseEngine) -> None:
         self._follow = bundle.pose.follow
-        self._model_persons = _persons_of_model(bundle)
+        steps = [step for step in bundle.normalise.transforms if step.get("type") == "FormatGCNInput"]
+        self._model_persons = max((step.get("num_person", 2) for step in steps), default=1)  # 2 is MMAction2's default
         self.engine = engine
         self.observed = engine.observed
 
     def __call__(self, cropped: CroppedVideo, observe: Observe = unobserved) -> Skeleton:
         box, video = cropped.crop, cropped.video
         # A few joints a frame: what is large, the frames, passes by one at a time.
-        persons = list(self.engine.persons(_crops(cropped), observe))
+        crops = (frame[box.y : box.y + box.height, box.x : box.x + box.width] for _, frame in frames(video))
+        persons = list(self.engine.persons(crops, observe))
         keypoints = np.zeros((video.frame_count, len(Coco17), 3))
         for index, person in zip(range(video.frame_count), follow(persons, self._follow), strict=True):
             if person is not None:
                 keypoints[index] = person
         if not keypoints.any():
-            raise no_person("the pose engine found no joint in any frame", **_counts(cropped))
+            counts = {"decoded": video.frame_count}
+            if cropped.frames_sampled is not None:
+                counts |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
+            raise no_person("the pose engine found no joint in any frame", **counts)
         company = company_of(keypoints, persons)
         return Skeleton(
             _moved(keypoints, box.x, box.y),
@@ -61,26 +64,6 @@ class Pose(Stage, Observed):
     def describe(self) -> dict:
         """What the engine says of itself; see observe.Described."""
         return self.engine.describe()
-
-
-def _persons_of_model(bundle: Bundle) -> int:
-    """How many persons' skeletons the recogniser takes; 2 is MMAction2's own default."""
-    counts = [step.get("num_person", 2) for step in bundle.normalise.transforms if step.get("type") == "FormatGCNInput"]
-    return max(counts, default=1)
-
-
-def _crops(cropped: CroppedVideo) -> Iterator[np.ndarray]:
-    box = cropped.crop
-    for _, frame in frames(cropped.video):
-        yield frame[box.y : box.y + box.height, box.x : box.x + box.width]
-
-
-def _counts(cropped: CroppedVideo) -> dict[str, int]:
-    """The frame counts of the error; those of sampling where frames were sampled."""
-    counts = {"decoded": cropped.video.frame_count}
-    if cropped.frames_sampled is not None:
-        counts |= {"sampled": cropped.frames_sampled, "with_person": cropped.frames_with_person}
-    return counts
 
 
 def _moved(keypoints: np.ndarray, x: int, y: int) -> np.ndarray:

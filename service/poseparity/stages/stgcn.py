@@ -38,7 +38,9 @@ class Inference:
     def __init__(self, model: nn.Module, lanes: InPlace) -> None:
         self._model = model
         self._lanes = lanes
-        self._apart = _persons_are_apart(model.backbone)
+        # Whether every module computes each person of a batch by himself; MVC normalises a clip's persons together.
+        leaves = [module for module in model.backbone.modules() if not any(True for _ in module.children())]
+        self._apart = model.backbone.data_bn_type != "MVC" and all(type(module) in _APART for module in leaves)
         # Its features depend on nothing but the shape. Two requests may compute them at once: they are equal.
         self._of_nobody = lru_cache(maxsize=_SHAPES)(self._pooled_nobody)
 
@@ -67,7 +69,10 @@ class Inference:
         content = [person.numpy().tobytes() for person in persons]
         distinct = dict(zip(content, persons, strict=True))
         nobody = bytes(len(content[0]))
-        parts = _parts([each for each in distinct if each != nobody], self._lanes.count)
+        somebody = [each for each in distinct if each != nobody]
+        # Parts as equal as can be: one for each lane, and so many that none has more than _TOGETHER.
+        count = min(len(somebody), max(self._lanes.count, -(-len(somebody) // _TOGETHER)))
+        parts = [somebody[n * len(somebody) // count : (n + 1) * len(somebody) // count] for n in range(count)]
         if nobody in distinct:
             parts.insert(0, [nobody])  # apart from the others: what is made of him is kept
         items = [torch.stack([distinct[each] for each in part]) for part in parts]
@@ -90,19 +95,6 @@ class Inference:
         """(persons, channels, 1, 1) of some persons, (persons, frames, joints, channels), of a batch of so many."""
         with torch.no_grad(), _ConvolutionsOfBatch(batch):  # both act on this thread alone
             return self._model.cls_head.pool(self._model.backbone(persons[:, None])[:, 0])
-
-
-def _parts(persons: list[bytes], lanes: int) -> list[list[bytes]]:
-    """The persons in parts as equal as can be: one for each lane, and so many that none has more than _TOGETHER."""
-    count = min(len(persons), max(lanes, -(-len(persons) // _TOGETHER)))
-    return [persons[n * len(persons) // count : (n + 1) * len(persons) // count] for n in range(count)]
-
-
-def _persons_are_apart(backbone: nn.Module) -> bool:
-    """Whether every module computes each person of a batch by himself."""
-    leaves = [module for module in backbone.modules() if not any(True for _ in module.children())]
-    # MVC normalises a clip's persons together.
-    return backbone.data_bn_type != "MVC" and all(type(module) in _APART for module in leaves)
 
 
 class _ConvolutionsOfBatch(TorchFunctionMode):

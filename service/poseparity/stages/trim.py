@@ -35,7 +35,15 @@ class Trim(Stage):
         self._parameters = bundle.trim
 
     def __call__(self, skeleton: Skeleton) -> Skeleton:
-        first, end = self._kept(skeleton)
+        if self._parameters.method == "none" or not self._parameters.threshold:
+            return skeleton
+        moving = np.flatnonzero(largest_steps(skeleton) > self._parameters.threshold)
+        if not len(moving):
+            return skeleton
+        first = max(0, int(moving[0]) - self._parameters.margin)
+        end = min(skeleton.frame_count, int(moving[-1]) + 2 + self._parameters.margin)
+        if end - first < self._parameters.min_frames:
+            return skeleton
         return replace(skeleton, keypoints=skeleton.keypoints[first:end], first_frame=skeleton.first_frame + first)
 
     @staticmethod
@@ -45,18 +53,6 @@ class Trim(Stage):
             "frame_count": np.array(skeleton.frame_count, dtype=np.int64),
             "keypoints": skeleton.keypoints,
         }
-
-    def _kept(self, skeleton: Skeleton) -> tuple[int, int]:
-        """First kept frame, and the frame after the last."""
-        everything = (0, skeleton.frame_count)
-        if self._parameters.method == "none" or not self._parameters.threshold:
-            return everything
-        moving = np.flatnonzero(largest_steps(skeleton) > self._parameters.threshold)
-        if not len(moving):
-            return everything
-        first = max(0, int(moving[0]) - self._parameters.margin)
-        end = min(skeleton.frame_count, int(moving[-1]) + 2 + self._parameters.margin)
-        return (first, end) if end - first >= self._parameters.min_frames else everything
 
 
 def largest_steps(skeleton: Skeleton) -> np.ndarray:
