@@ -90,17 +90,13 @@ class _Process:
                             look()
                         except PoseParityError as reason:
                             connection.send(reason)
-                            look, ends = _nothing, min(ends, now + _HANGS_S)
+                            look, ends = (lambda: None), min(ends, now + _HANGS_S)
         except (EOFError, OSError) as error:
             raise _Died(at) from error
 
     def end(self) -> None:
         self.requests.close()
         self.told.close()
-
-
-def _nothing() -> None:
-    pass
 
 
 class Supervisor:
@@ -243,7 +239,8 @@ class Supervisor:
                 self._deaths_at_start = 0 if loaded else self._deaths_at_start + 1
             process.end()
             if self._refused is None:
-                log.error("the process that computes died", **_ending(status), models_loaded=loaded)
+                how = {"signal": signal.Signals(-status).name} if status < 0 else {"status": status}
+                log.error("the process that computes died", **how, models_loaded=loaded)
             if not loaded:
                 time.sleep(min(2 ** (self._deaths_at_start - 1), _LONGEST_PAUSE_S))
 
@@ -269,7 +266,3 @@ class Supervisor:
 
 def _refuses(error: PoseParityError) -> NotReadyError:
     return NotReadyError(f"the service refuses to work: {error}", fix=error.fix, details={"cause": error.to_dict()})
-
-
-def _ending(status: int) -> dict:
-    return {"signal": signal.Signals(-status).name} if status < 0 else {"status": status}

@@ -38,7 +38,14 @@ class Turns:
         with self._changed:
             self._waits[kind].append(me)
         try:
-            self._wait(kind, me, look)
+            while True:
+                with self._changed:
+                    leaves_one = kind == "csv" or self._has.count("video") < self._most["video"]
+                    if self._waits[kind][0] is me and len(self._has) < self._most["csv"] and leaves_one:
+                        self._has.append(kind)
+                        break
+                    self._changed.wait(_LOOK_S)
+                look()
         finally:
             with self._changed:
                 self._waits[kind].remove(me)
@@ -49,15 +56,3 @@ class Turns:
             with self._changed:
                 self._has.remove(kind)
                 self._changed.notify_all()
-
-    def _wait(self, kind: Kind, me: object, look: Callable[[], None]) -> None:
-        while True:
-            with self._changed:
-                if self._waits[kind][0] is me and self._is_free(kind):
-                    self._has.append(kind)
-                    return
-                self._changed.wait(_LOOK_S)
-            look()
-
-    def _is_free(self, kind: Kind) -> bool:
-        return len(self._has) < self._most["csv"] and (kind == "csv" or self._has.count("video") < self._most["video"])

@@ -113,7 +113,8 @@ class Inference:
 
         def look() -> None:
             if client.has_left:
-                stop.because(_client_left())
+                fix = "keep the connection open, both ways, until the answer is there"
+                stop.because(ClientLeft("the client closed its connection before it was answered", fix=fix))
             if stop.reason is not None:
                 raise stop.reason
 
@@ -124,7 +125,14 @@ class Inference:
     def end(self) -> None:
         """End everything that waits or is computed: the service stops now."""
         for stop in self._waiting.stops():
-            stop.because(_stopping())
+            stop.because(
+                NotReadyError(
+                    "the service stops before this request could be answered",
+                    code="stopping",
+                    fix=f"send it again in {_STOPPING_RETRY_S} seconds",
+                    details={"retry_after_s": _STOPPING_RETRY_S},
+                )
+            )
 
     def _full(self) -> CapacityError:
         seconds = self._waiting.seconds_left(places=self._taken)
@@ -149,19 +157,3 @@ def holds_place(view: Callable) -> Callable:
             return view(*args, **kwargs)
 
     return placed
-
-
-def _client_left() -> ClientLeft:
-    return ClientLeft(
-        "the client closed its connection before it was answered",
-        fix="keep the connection open, both ways, until the answer is there",
-    )
-
-
-def _stopping() -> NotReadyError:
-    return NotReadyError(
-        "the service stops before this request could be answered",
-        code="stopping",
-        fix=f"send it again in {_STOPPING_RETRY_S} seconds",
-        details={"retry_after_s": _STOPPING_RETRY_S},
-    )
