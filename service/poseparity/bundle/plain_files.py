@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import reprlib
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -143,18 +142,16 @@ def _checked(value: Any) -> Any:
     for _ in range(_MAX_DEPTH):
         if any(isinstance(each, int) and each.bit_length() > _MAX_BITS for each in level):
             raise ValueError(f"it holds a number of more than {_MAX_BITS} bits")
-        level = [child for each in level for child in _inside(each)]
+        inside: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inside += (*each, *each.values())
+            elif isinstance(each, list | tuple | set):
+                inside += each
+        level = inside
         if not level:
             return value
     raise ValueError(f"values are nested more than {_MAX_DEPTH} deep")
-
-
-def _inside(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict):
-        yield from value
-        yield from value.values()
-    elif isinstance(value, list | tuple | set):
-        yield from value
 
 
 def _malformed(path: Path, kind: str, error: Exception, fix: str) -> BundleError:

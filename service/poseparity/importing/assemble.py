@@ -13,7 +13,7 @@ from typing import Any
 
 from ..bundle.bundle import MANIFEST, Bundle, load_bundle
 from ..bundle.toml import dump
-from ..engines.openpose_binary.program import Installation, Program, find_program
+from ..engines.openpose_binary.program import Installation, find_program
 from ..errors import ImportRefused, PoseParityError
 from ..golden.record import record_traces
 from ..pipeline import PipelineResult
@@ -86,7 +86,7 @@ def import_bundle(request: Request, tell: Callable[[str], None] | None = None) -
     seen = decide(recogniser.transforms, changes.get(NORMALISE.table, {}), data)
     tables = _tables(request, pieces, changes, seen)
     overrides.check(tables)
-    for line in (*seen.notes, *_between(tables), *_labels(request.labels), *_people(recogniser)):
+    for line in (*seen.notes, *_unchecked(tables, request.labels, recogniser)):
         note(line)
     with _appearing(request.output, request.replace) as folder:
         tables["weights"] = {name: entry for piece in pieces for name, entry in piece.write(folder).items()}
@@ -122,20 +122,19 @@ def check_request(request: Request) -> None:
 def _parts(request: Request, like: Bundle | None, changes: dict) -> tuple[list[parts.Part], Recogniser]:
     """All parts of the bundle, and the recogniser that one of them is made of."""
     strategy = parts.crop_strategy(like, changes)
+    # A clip whose label is yet to be recorded has any until then: it is not read.
+    label = request.labels[0] if request.record_label else request.clip_label
+    clip = parts.clip_part(request.clip, label, like, request.labels)
+    program = find_program(Installation.of(load_settings())) if request.pose_engine else None
     cheap = [
-        parts.clip_part(request.clip, _label(request), like, request.labels),
-        parts.pose_part(request.pose, like, request.licence, _program(request)),
+        clip,
+        parts.pose_part(request.pose, like, request.licence, program),
         parts.between_part(like, strategy, changes),
         *parts.detector_parts(request.detector, like, request.licence, strategy, changes),
     ]
     recogniser = read_recogniser(request.recogniser_config, request.recogniser_checkpoint, request.labels)
     part = parts.recogniser_part(recogniser, request.recogniser_checkpoint, request.licence)
     return [*cheap, part], recogniser
-
-
-def _program(request: Request) -> Program | None:
-    """OpenPose's executable, where it is to be the pose engine."""
-    return find_program(Installation.of(load_settings())) if request.pose_engine else None
 
 
 def _tables(request: Request, pieces: list[parts.Part], changes: dict, seen: Seen) -> dict[str, Any]:
@@ -146,6 +145,9 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, seen: See
         sections["input"] = {"frame_size": [seen.frame_size.width, seen.frame_size.height]}
     for section, values in changes.items():
         sections[section] = overrides.with_changes(sections.get(section, {}), values)
+    # An optional parameter that --like leaves open stays open.
+    said = {section: {key: value for key, value in table.items() if value is not None}
+            for section, table in sections.items()}  # fmt: skip
     order = ("input", *BY_TABLE, "demo")
     return {
         "format": 1,
@@ -155,26 +157,21 @@ def _tables(request: Request, pieces: list[parts.Part], changes: dict, seen: See
         "licence": request.licence,
         "source": f"{request.recogniser_config.name} and {request.recogniser_checkpoint.name}, imported",
         "labels": {"names": list(request.labels)},
-        **{name: _without_none(sections[name]) for name in order if name in sections},
+        **{name: said[name] for name in order if name in said},
     }
 
 
-def _between(tables: dict[str, Any]) -> Iterator[str]:
-    """What became of the poses before training read them stands in no config, so it is said what the bundle does."""
+def _unchecked(tables: dict[str, Any], labels: tuple[str, ...], recogniser: Recogniser) -> Iterator[str]:
+    """What only a person can hold against the training."""
+    # What became of the poses before training read them stands in no config, so it is said what the bundle does.
     chosen = [f"{section}.{key}={value}" for section in _BETWEEN for key, value in tables[section].items()]
     yield f"no config says what lies between video and model; here it is {', '.join(chosen)}: --set what training had"
-
-
-def _labels(labels: tuple[str, ...]) -> Iterator[str]:
-    """A model of two classes whose labels stand the wrong way round answers well, and says the opposite."""
+    # A model of two classes whose labels stand the wrong way round answers well, and says the opposite.
     if len(labels) == 2:
         yield (
             f"labels in the model's order: index 0 is {labels[0]!r}, index 1 is {labels[1]!r}; older clients get true "
             f"for {labels[1]!r}. If training had them the other way round: --labels {labels[1]},{labels[0]}"
         )
-
-
-def _people(recogniser: Recogniser) -> Iterator[str]:
     step = next(step for step in recogniser.transforms if step["type"] == "FormatGCNInput")
     if (people := step.get("num_person", 2)) > 1:  # MMAction2's own default
         yield (
@@ -191,11 +188,6 @@ def _frame_size(tables: dict[str, Any], result: PipelineResult) -> Iterator[str]
         tables["input"] = {"frame_size": [result.video.size.width, result.video.size.height]}
     size = "x".join(map(str, tables["input"]["frame_size"]))
     yield f"a skeleton CSV that comes without a frame size is taken to be of {size}: --frame-size says otherwise"
-
-
-def _without_none(table: dict[str, Any]) -> dict[str, Any]:
-    """An optional parameter that --like leaves open stays open."""
-    return {name: value for name, value in table.items() if value is not None}
 
 
 @contextmanager
@@ -262,8 +254,3 @@ def _hold(result: PipelineResult, demo: dict[str, Any]) -> str:
     if demo.get("recorded"):
         return f"{seen}, which is recorded as its label; nothing was checked: look whether the clip shows that"
     return seen
-
-
-def _label(request: Request) -> str | None:
-    """What the clip is held to. One whose label is yet to be recorded has any until then: it is not read."""
-    return request.labels[0] if request.record_label else request.clip_label

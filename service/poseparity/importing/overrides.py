@@ -47,7 +47,10 @@ def parse(settings: list[str]) -> dict[str, dict[str, Any]]:
             values = values.setdefault(table.removeprefix(f"{section}."), {})
         if inner in values:
             raise ImportRefused(f"--set {section}.{key} is given twice", fix="give it once")
-        values[inner] = _value(text.strip())
+        try:
+            values[inner] = tomllib.loads(f"value = {text.strip()}")["value"]
+        except tomllib.TOMLDecodeError:  # a bare word
+            values[inner] = text.strip()
     return tables
 
 
@@ -74,10 +77,3 @@ def check(tables: dict[str, dict[str, Any]]) -> None:
             TypeAdapter(kind).validate_python(tables[section])
         except ValidationError as error:
             raise ImportRefused(first_problem(error, section), fix=f"correct what is said of [{section}]") from error
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text

@@ -128,7 +128,11 @@ def pose_part(path: Path | None, like: Bundle | None, licence: str, program: Pro
         return _program_part(path, like, program)
     if path is None:
         bundle = _needed(like, "pose network", _GET_POSE)
-        return _copied_pose(bundle)
+        if bundle.pose.engine == "openpose-binary":
+            table = {base.POSE.table: bundle.pose.model_dump()}
+            return Part(table, lambda folder: {}, (f"pose: from the bundle {bundle.name}",))
+        files = [bundle.pose.architecture] if bundle.pose.engine == "ultralytics" else []
+        return _copied(bundle, base.POSE, *files)
     if not path.is_file():
         raise ImportRefused(f"--pose {path} is no file", fix=f"check the path, or {_GET_POSE}")
     if path.suffix == small_pose.SUFFIX:
@@ -187,14 +191,6 @@ def _program_part(path: Path | None, like: Bundle | None, program: Program) -> P
     return Part({base.POSE.table: table}, lambda folder: {}, (note,))
 
 
-def _copied_pose(like: Bundle) -> Part:
-    if like.pose.engine == "openpose-binary":
-        table = {base.POSE.table: like.pose.model_dump()}
-        return Part(table, lambda folder: {}, (f"pose: from the bundle {like.name}",))
-    files = [like.pose.architecture] if like.pose.engine == "ultralytics" else []
-    return _copied(like, base.POSE, *files)
-
-
 def _yolo_part(model: Detector, path: Path, licence: str, stage: base.Row, parameters: dict) -> Part:
     """A model of ultralytics as the weights of that stage, and the stage's table."""
     weights = stage.weights
@@ -234,14 +230,10 @@ def between_part(like: Bundle | None, strategy: str, changes: dict) -> Part:
         tables[trim] = {"method": "none"}  # the keys of the other method belong to it alone
     elif tables[trim]["method"] == "none":
         tables[trim] = dict(TRIM)
-    return Part({base.CROP.table: _crop_table(like, strategy), **tables}, lambda folder: {})
-
-
-def _crop_table(like: Bundle | None, strategy: str) -> dict[str, Any]:
-    """The strategy's defaults, and what the strategy of --like has in common with it."""
-    table = dict(CROP[strategy])
-    kept = like.crop.model_dump(exclude={"strategy"}) if like else {}
-    return table | {name: value for name, value in kept.items() if name in table}
+    # The strategy's defaults, and what the strategy of --like has in common with it.
+    crop, kept = dict(CROP[strategy]), like.crop.model_dump(exclude={"strategy"}) if like else {}
+    crop |= {name: value for name, value in kept.items() if name in crop}
+    return Part({base.CROP.table: crop, **tables}, lambda folder: {})
 
 
 def clip_part(clip: Path | None, label: str | None, like: Bundle | None, labels: tuple[str, ...]) -> Part:

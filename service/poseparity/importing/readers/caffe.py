@@ -134,21 +134,16 @@ def _parameters(conv: Conv, layers: dict[str, list[np.ndarray]], name: str) -> d
     blobs = layers[conv.name]
     if len(blobs) != len(conv.shapes):
         raise _mismatch(name, f"layer {conv.name} has {len(blobs)} arrays, expected a weight and a bias", layers)
-    return {
-        parameter: _checked(name, f"{parameter} of layer {conv.name}", blob, shape, layers)
-        for (parameter, shape), blob in zip(conv.shapes.items(), blobs, strict=True)
-    }
-
-
-def _checked(
-    name: str, what: str, values: np.ndarray, shape: tuple[int, ...], layers: dict[str, list[np.ndarray]]
-) -> np.ndarray:
-    # Files written before Caffe had shapes give every array four dimensions, so a bias is 1, 1, 1, channels there.
-    if values.shape not in (shape, (1,) * (4 - len(shape)) + shape):
-        raise _mismatch(name, f"the {what} has shape {values.shape}, expected {shape}", layers)
-    if not np.isfinite(values).all():
-        raise BundleError(f"{name}: the {what} holds values that are no finite numbers", fix=_FIX)
-    return np.array(values.reshape(shape), dtype=np.float32)  # a copy: the mapped file may go
+    checked = {}
+    for (parameter, shape), values in zip(conv.shapes.items(), blobs, strict=True):
+        what = f"the {parameter} of layer {conv.name}"
+        # Files written before Caffe had shapes give every array four dimensions, so a bias is 1, 1, 1, channels there.
+        if values.shape not in (shape, (1,) * (4 - len(shape)) + shape):
+            raise _mismatch(name, f"{what} has shape {values.shape}, expected {shape}", layers)
+        if not np.isfinite(values).all():
+            raise BundleError(f"{name}: {what} holds values that are no finite numbers", fix=_FIX)
+        checked[parameter] = np.array(values.reshape(shape), dtype=np.float32)  # a copy: the mapped file may go
+    return checked
 
 
 def _mismatch(name: str, problem: str, layers: dict[str, list[np.ndarray]]) -> BundleError:
@@ -168,22 +163,19 @@ def _read_layers(content: memoryview) -> dict[str, list[np.ndarray]]:
     for number, wire_type, layer in _fields(content):
         if number not in _LAYER_FORMATS:
             continue
-        name, blobs = _read_layer(_expect_bytes(layer, wire_type), *_LAYER_FORMATS[number])
+        name_field, blobs_field = _LAYER_FORMATS[number]
+        name, blobs = "", []
+        for part, part_type, value in _fields(_expect_bytes(layer, wire_type)):
+            if part == name_field:
+                name = bytes(_expect_bytes(value, part_type)).decode("utf-8", errors="backslashreplace")
+            elif part == blobs_field:
+                blobs.append(_expect_bytes(value, part_type))
+        blobs = [_read_blob(blob, name) for blob in blobs]
         if blobs and name in layers:
             raise _Malformed(f"layer {name} comes twice")
         if blobs:
             layers[name] = blobs
     return layers
-
-
-def _read_layer(content: memoryview, name_field: int, blobs_field: int) -> tuple[str, list[np.ndarray]]:
-    name, blobs = "", []
-    for number, wire_type, value in _fields(content):
-        if number == name_field:
-            name = bytes(_expect_bytes(value, wire_type)).decode("utf-8", errors="backslashreplace")
-        elif number == blobs_field:
-            blobs.append(_expect_bytes(value, wire_type))
-    return name, [_read_blob(blob, name) for blob in blobs]
 
 
 def _read_blob(content: memoryview, layer: str) -> np.ndarray:
@@ -238,21 +230,17 @@ def _fields(content: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         if wire_type == _VARINT:
             value, position = _varint(content, position)
         else:
-            size, position = _size(content, position, wire_type)
+            if wire_type == _BYTES:
+                size, position = _varint(content, position)
+            elif wire_type in (_FIXED64, _FIXED32):
+                size = 8 if wire_type == _FIXED64 else 4
+            else:
+                raise _Malformed(f"wire type {wire_type} is not used by Caffe")
             value = content[position : position + size]
             if len(value) < size:
                 raise _Malformed(f"a field of {size} bytes has only {len(value)} bytes left")
             position += size
         yield number, wire_type, value
-
-
-def _size(content: memoryview, position: int, wire_type: int) -> tuple[int, int]:
-    """The number of bytes of a field that is no varint, and where they begin."""
-    if wire_type == _BYTES:
-        return _varint(content, position)
-    if wire_type in (_FIXED64, _FIXED32):
-        return (8 if wire_type == _FIXED64 else 4), position
-    raise _Malformed(f"wire type {wire_type} is not used by Caffe")
 
 
 def _varint(content: memoryview, position: int) -> tuple[int, int]:

@@ -153,8 +153,17 @@ def _plain(value: Any, where: str, known: dict[str, type]) -> Any:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, dict):
-        children = _without_scope(value, where).items()
-        return {_text(key, where): _plain(child, f"{where}.{key}", known) for key, child in children}
+        # mmengine marks the outer tables of a base config of another package: `_base_ = 'mmaction::...'`.
+        scope = value.get("_scope_", "mmaction")
+        if scope != "mmaction":
+            raise _Problem(f"{where} has the _scope_ {scope!r}, expected 'mmaction'", "build on a config of MMAction2")
+        table = {}
+        for key, child in value.items():
+            if not isinstance(key, str):
+                raise _Problem(f"{where} has the key {key!r}, expected a name", "write it as a dict with names as keys")
+            if key != "_scope_":
+                table[key] = _plain(child, f"{where}.{key}", known)
+        return table
     if isinstance(value, list | tuple):
         return [_plain(child, f"{where}[{position}]", known) for position, child in enumerate(value)]
     for name, kind in known.items():
@@ -162,20 +171,6 @@ def _plain(value: Any, where: str, known: dict[str, type]) -> Any:
             return name
     origin = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', repr(value))}"
     raise _Problem(f"{where} is {origin}, which is neither plain data nor a class of MMAction2", _OWN)
-
-
-def _without_scope(table: dict, where: str) -> dict:
-    """mmengine marks the outer tables of a base config of another package: `_base_ = 'mmaction::...'`."""
-    scope = table.get("_scope_", "mmaction")
-    if scope != "mmaction":
-        raise _Problem(f"{where} has the _scope_ {scope!r}, expected 'mmaction'", "build on a config of MMAction2")
-    return {key: value for key, value in table.items() if key != "_scope_"}
-
-
-def _text(key: Any, where: str) -> str:
-    if not isinstance(key, str):
-        raise _Problem(f"{where} has the key {key!r}, expected a name", "write it as a dict with names as keys")
-    return key
 
 
 if __name__ == "__main__":

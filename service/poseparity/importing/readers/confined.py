@@ -15,7 +15,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 # From linux/prctl.h, seccomp.h, audit.h and bpf_common.h.
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _PR_SET_DUMPABLE = 38, 22, 4
@@ -78,7 +77,16 @@ def in_child(work: Callable[[], None], *, seconds: float) -> int | None:
     """
     child = os.fork()
     if child == 0:
-        _work_and_exit(work)
+        # Whatever happens, this process ends here: it is a copy of one that goes on elsewhere.
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001, a config may raise SystemExit
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
     descriptor = os.pidfd_open(child)
     try:
         readable, _, _ = select.select([descriptor], [], [], seconds)
@@ -88,19 +96,6 @@ def in_child(work: Callable[[], None], *, seconds: float) -> int | None:
         return os.waitstatus_to_exitcode(status) if readable else None
     finally:
         os.close(descriptor)
-
-
-def _work_and_exit(work: Callable[[], None]) -> NoReturn:
-    """Whatever happens, this process ends here: it is a copy of one that goes on elsewhere."""
-    status = 1
-    try:
-        work()
-        status = 0
-    except BaseException:  # noqa: BLE001, a config may raise SystemExit
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
 
 
 def _filter_calls() -> None:

@@ -182,7 +182,13 @@ def _check_fit(model: dict, transforms: list[dict], labels: tuple[str, ...]) -> 
         raise ImportRefused(f"the model has {classes} classes, {len(labels)} labels are given", fix="correct --labels")
     _check_graph(model["backbone"], steps.get("GenSkeFeat"))
     _check_features(model["backbone"], steps.get("GenSkeFeat", {}))
-    _check_people(model["backbone"], steps["FormatGCNInput"])
+    people = steps["FormatGCNInput"].get("num_person", 2)
+    wanted = model["backbone"].get("num_person", 2)
+    # With data_bn_type MVC the model's weights depend on the number of people.
+    if model["backbone"].get("data_bn_type", "VC") == "MVC" and people != wanted:
+        raise ImportRefused(
+            f"FormatGCNInput has num_person={people}, the backbone {wanted}", fix="make them equal, as trained"
+        )
     if steps["UniformSampleFrames"].get("test_mode") is not True:
         raise ImportRefused(
             "UniformSampleFrames has no test_mode=True: it would sample other frames each time",
@@ -202,15 +208,6 @@ def _check_features(backbone: dict, step: dict) -> None:
         raise ImportRefused(
             f"the backbone has in_channels={channels}, the features {features} give {_CHANNELS * len(features)}",
             fix="import the config that the model was trained with",
-        )
-
-
-def _check_people(backbone: dict, step: dict) -> None:
-    """With data_bn_type MVC the model's weights depend on the number of people."""
-    people, wanted = step.get("num_person", 2), backbone.get("num_person", 2)
-    if backbone.get("data_bn_type", "VC") == "MVC" and people != wanted:
-        raise ImportRefused(
-            f"FormatGCNInput has num_person={people}, the backbone {wanted}", fix="make them equal, as trained"
         )
 
 

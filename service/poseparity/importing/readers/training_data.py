@@ -121,29 +121,27 @@ def _described(name: str, skeletons: list[_Skeleton], precision: Any = _OF_THE_F
     if precision is _OF_THE_FIRST and (len(kinds) > 1 or not kinds <= {"float16", "float32", "float64"}):
         found = ", ".join(sorted(kinds))
         raise ImportRefused(f"{name} holds keypoints as {found}, expected one kind of float", fix=_FIX)
+    largest = float(np.abs(seen).max())
+    if largest > _PIXELS_FROM:
+        coordinates: Coordinates = "pixels"
+    elif largest > _UNIT_OVERSHOOT:
+        raise ImportRefused(
+            f"{name} has coordinates up to {largest:.4g}: neither pixels nor clearly shares of a frame",
+            fix="say which: --coordinates pixels, unit or signed, without --training-data",
+        )
+    else:
+        coordinates = "signed" if float((seen < 0).mean()) > _NEGATIVE_SHARE else "unit"
     scores = [skeleton.scores for skeleton in skeletons]
     return TrainingData(
         name=name,
         skeletons=len(skeletons),
-        coordinates=_coordinates(name, seen),
+        coordinates=coordinates,
         lowest=float(seen.min()),
         highest=float(seen.max()),
         ones=all(values is not None and bool((values == 1).all()) for values in scores),
         precision=kinds.pop() if precision is _OF_THE_FIRST else precision,
         sizes=frozenset(skeleton.size for skeleton in skeletons),
     )
-
-
-def _coordinates(name: str, seen: np.ndarray) -> Coordinates:
-    largest = float(np.abs(seen).max())
-    if largest > _PIXELS_FROM:
-        return "pixels"
-    if largest > _UNIT_OVERSHOOT:
-        raise ImportRefused(
-            f"{name} has coordinates up to {largest:.4g}: neither pixels nor clearly shares of a frame",
-            fix="say which: --coordinates pixels, unit or signed, without --training-data",
-        )
-    return "signed" if float((seen < 0).mean()) > _NEGATIVE_SHARE else "unit"
 
 
 # --- the annotation file ---------------------------------------------------------------------------------------------

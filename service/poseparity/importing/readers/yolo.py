@@ -16,7 +16,7 @@ from ...engines.ultralytics_pose import KEYPOINT_SHAPE
 from ...errors import BundleError, ImportRefused
 from ...libraries.ultralytics import check_fit
 from ...libraries.ultralytics_layers import Task
-from .inert import Checkpoint, Recorded, read_checkpoint, tensors_of_module
+from .inert import Recorded, read_checkpoint, tensors_of_module
 
 _PERSON = "person"
 _NO_PART = {"yaml_file"}  # where it lay when it was trained
@@ -103,7 +103,10 @@ def read_pose_model(path: Path) -> Detector:
 def _read(path: Path, kind: _Kind) -> tuple[Detector, dict]:
     """The model, and its architecture as ultralytics has it."""
     checkpoint = read_checkpoint(path)
-    model = _recorded_model(checkpoint, kind)
+    content = checkpoint.content if isinstance(checkpoint.content, dict) else {}
+    model = content["ema"] if isinstance(content.get("ema"), Recorded) else content.get("model")
+    if not isinstance(model, Recorded) or model.origin != kind.origin or not isinstance(model.state, dict):
+        raise ImportRefused(f"{path.name} holds {reprlib.repr(model)}, expected {kind.origin}", fix=kind.fix)
     classes = _classes(model.state.get("names"), path, kind)
     unnamed = _are_unnamed(classes, kind)
     architecture = _architecture(model.state.get("yaml"), len(classes), path, kind)
@@ -112,7 +115,7 @@ def _read(path: Path, kind: _Kind) -> tuple[Detector, dict]:
     if unnamed:
         which = f"none of its {len(classes)} classes" if len(classes) > 1 else "not its class"
         notes = (*notes, f"{path.name} names {which}: class 0 is taken for COCO's person")
-    licence = checkpoint.content.get("license")
+    licence = content.get("license")
     detector = Detector(
         architecture=yaml.safe_dump(architecture, sort_keys=False, default_flow_style=None, allow_unicode=True),
         classes=classes,
@@ -122,15 +125,6 @@ def _read(path: Path, kind: _Kind) -> tuple[Detector, dict]:
         notes=notes,
     )
     return detector, architecture
-
-
-def _recorded_model(checkpoint: Checkpoint, kind: _Kind) -> Recorded:
-    content = checkpoint.content if isinstance(checkpoint.content, dict) else {}
-    model = content["ema"] if isinstance(content.get("ema"), Recorded) else content.get("model")
-    if not isinstance(model, Recorded) or model.origin != kind.origin or not isinstance(model.state, dict):
-        found = reprlib.repr(model)
-        raise ImportRefused(f"{checkpoint.path.name} holds {found}, expected {kind.origin}", fix=kind.fix)
-    return model
 
 
 def _are_unnamed(classes: tuple[str, ...], kind: _Kind) -> bool:
