@@ -48,17 +48,14 @@ def problem(file: RemoteFile, found: Digests, locked: str | None) -> FetchError 
             code="changed-file",
             fix=f"find out why; if the new content is right, remove {file.urls[0]} from the lock file and fetch again",
         )
-    if difference := _difference(file, found):
-        return FetchError(f"wrong content: {difference}", code="wrong-content", fix="get it from where it is the same")
-    return None
-
-
-def _difference(file: RemoteFile, found: Digests) -> str | None:
+    difference = None
     if file.bytes and found.bytes != file.bytes:
-        return f"{found.bytes} bytes, expected {file.bytes}"
-    if file.sha256 and not found.sha256.startswith(file.sha256):
+        difference = f"{found.bytes} bytes, expected {file.bytes}"
+    elif file.sha256 and not found.sha256.startswith(file.sha256):
         start = "" if len(file.sha256) == len(found.sha256) else " at its start"
-        return f"sha256 is {found.sha256}, expected {file.sha256}{start}"
-    if file.md5 and found.md5 != file.md5:
-        return f"md5 is {found.md5}, expected {file.md5}"
+        difference = f"sha256 is {found.sha256}, expected {file.sha256}{start}"
+    elif file.md5 and found.md5 != file.md5:
+        difference = f"md5 is {found.md5}, expected {file.md5}"
+    if difference:
+        return FetchError(f"wrong content: {difference}", code="wrong-content", fix="get it from where it is the same")
     return None

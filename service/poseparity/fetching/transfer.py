@@ -65,27 +65,17 @@ def transfer(session: requests.Session, file: RemoteFile, url: str, partial: Par
     headers = {"Accept-Encoding": "identity"}
     if begun.byte:
         headers |= {"Range": f"bytes={begun.byte}-", "If-Range": begun.validator}
-    with _telling(timeouts), _get(session, url, headers, timeouts) as response:
+    timeout = (timeouts.connect_s, timeouts.stall_s)
+    with _telling(timeouts), session.get(url, headers=headers, stream=True, timeout=timeout) as response:
+        _check_answer(response, url)
         start = _start_of(response, begun, partial)
-        total = _total(response, start)
-        _check_size(file, total, response)
+        total = _total(response, start, file)
         if not start:
             partial.begin(url, response, total)
         free = shutil.disk_usage(partial.path.parent).free
         if total is not None and total - start > free:
             raise _no_room(partial, f"{total - start} bytes are to come, {free} are free")
         _receive(response, partial, start, total, file.bytes or LARGEST, timeouts.stall_s, report)
-
-
-def _get(session: requests.Session, url: str, headers: dict, timeouts: Timeouts) -> requests.Response:
-    timeout = (timeouts.connect_s, timeouts.stall_s)
-    response = session.get(url, headers=headers, stream=True, timeout=timeout)
-    try:
-        _check_answer(response, url)
-    except (FetchError, Passing):
-        response.close()
-        raise
-    return response
 
 
 def _check_answer(response: requests.Response, url: str) -> None:
@@ -122,24 +112,29 @@ def _start_of(response: requests.Response, begun: Start, partial: Partial) -> in
     raise Passing("what is there so far does not fit what the server has now, so it is fetched from the start")
 
 
-def _total(response: requests.Response, start: int) -> int | None:
-    """Bytes of the whole file as the server says, None when it does not."""
+def _total(response: requests.Response, start: int, file: RemoteFile) -> int | None:
+    """Bytes of the whole file as the server says, None when it does not; as many as are expected, where that is known.
+
+    Raises:
+        FetchError: it is another file, too large, or could be cut short without a sign of it.
+    """
     found = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if start and found[3] != "*":
-        return int(found[3])
     length = response.headers.get("Content-Length", "")
-    return start + int(length) if length.isdecimal() else None
-
-
-def _check_size(file: RemoteFile, total: int | None, response: requests.Response) -> None:
-    if total is None and not (response.raw.chunked or file.bytes or file.whole_hash):
+    if start and found[3] != "*":
+        total = int(found[3])
+    elif length.isdecimal():
+        total = start + int(length)
+    elif response.raw.chunked or file.bytes or file.whole_hash:
+        return None
+    else:
         raise FetchError("the server does not say how long it is, so a cut is not seen", fix="name another mirror")
-    if total is not None and file.bytes and total != file.bytes:
+    if file.bytes and total != file.bytes:
         raise FetchError(
             f"the server has {total} bytes, expected {file.bytes}", fix="it is another file: name another mirror"
         )
-    if total is not None and total > LARGEST:
+    if total > LARGEST:
         raise _too_large(LARGEST)
+    return total
 
 
 def _too_large(limit: int) -> FetchError:
@@ -161,7 +156,14 @@ def _receive(response: requests.Response, partial: Partial, start: int, total: i
             size += len(chunk)
             if size > limit:
                 raise _too_large(limit)
-            _write(out, chunk, partial)
+            rest = memoryview(chunk)
+            try:
+                while rest:
+                    rest = rest[out.write(rest) :]
+            except OSError as error:
+                if error.errno in _NO_ROOM:
+                    raise _no_room(partial, error.strerror) from error
+                raise
             report(size, total)
     if total is not None and size != total:
         raise Passing(f"the connection ended after {size} of {total} bytes")
@@ -178,17 +180,6 @@ def _chunks(raw: urllib3.HTTPResponse, stall_s: float) -> Iterator[bytes]:
             since, came = now, 0
         elif now - since > stall_s:
             raise Passing(f"only {came} bytes came in {stall_s:g} s")
-
-
-def _write(out, chunk: bytes, partial: Partial) -> None:
-    rest = memoryview(chunk)
-    try:
-        while rest:
-            rest = rest[out.write(rest) :]
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise _no_room(partial, error.strerror) from error
-        raise
 
 
 @contextmanager
