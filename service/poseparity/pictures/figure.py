@@ -48,7 +48,12 @@ def draw_figure(picture: np.ndarray, points: np.ndarray, *, seen: np.ndarray, kn
         _line(picture, points[list(edge)], side_colour(*edge), width)
     for joint in Coco17:
         if known[joint]:
-            _joint(picture, points[joint], side_colour(joint), radius, hollow=not seen[joint])
+            # A ring is a pixel larger than a disc: there must be room for its hole in a small picture.
+            outer = radius if seen[joint] else radius + 1
+            _disc(picture, points[joint], INK, outer + 1)
+            _disc(picture, points[joint], side_colour(joint), outer)
+            if not seen[joint]:
+                _disc(picture, points[joint], INK, radius - radius // 3)
 
 
 def draw_box(picture: np.ndarray, box: Box) -> None:
@@ -57,14 +62,6 @@ def draw_box(picture: np.ndarray, box: Box) -> None:
     width = max(1, round(min(picture.shape[:2]) / 540))  # 2 pixels in a picture of 1080 lines
     cv2.rectangle(picture, *corners, bgr(INK), 3 * width, cv2.LINE_AA)
     cv2.rectangle(picture, *corners, bgr(PAPER), width, cv2.LINE_AA)
-
-
-def _joint(picture: np.ndarray, point: np.ndarray, colour: RGB, radius: int, *, hollow: bool) -> None:
-    """A ring is a pixel larger than a disc: there must be room for its hole in a small picture."""
-    _disc(picture, point, INK, radius + 1 + hollow)
-    _disc(picture, point, colour, radius + hollow)
-    if hollow:
-        _disc(picture, point, INK, radius - radius // 3)
 
 
 def _disc(picture: np.ndarray, point: np.ndarray, colour: RGB, radius: int) -> None:

@@ -81,27 +81,19 @@ def write_overlay(path: Path, result: PipelineResult) -> None:
         OutputError: the file could not be written whole.
     """
     overlay = Overlay(result)
-    with replacing(path) as partial:
-        _write(partial, overlay, result)
-        _check(partial, path, result.video.frame_count)
-
-
-def _write(path: Path, overlay: Overlay, result: PipelineResult) -> None:
     size = (overlay.size.width, overlay.size.height)
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, _CODEC, result.video.frames_per_second, size)
-    try:
-        for index, picture in frames(result.video):
-            writer.write(overlay.draw(index, picture))
-    finally:
-        writer.release()
-
-
-def _check(written: Path, path: Path, expected: int) -> None:
-    """OpenCV's writer does not tell of a full disk or a codec that it lacks."""
-    capture = cv2.VideoCapture(str(written), cv2.CAP_FFMPEG) if written.exists() else None
-    found = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture and capture.isOpened() else 0
-    if found != expected:
-        raise OutputError(
-            f"{path} was not written: {found} of {expected} frames came out",
-            fix="make room on the disk, or name a file on another one",
-        )
+    with replacing(path) as partial:
+        writer = cv2.VideoWriter(str(partial), cv2.CAP_FFMPEG, _CODEC, result.video.frames_per_second, size)
+        try:
+            for index, picture in frames(result.video):
+                writer.write(overlay.draw(index, picture))
+        finally:
+            writer.release()
+        # OpenCV's writer does not tell of a full disk or a codec that it lacks.
+        written = cv2.VideoCapture(str(partial), cv2.CAP_FFMPEG) if partial.exists() else None
+        found = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written and written.isOpened() else 0
+        if found != result.video.frame_count:
+            raise OutputError(
+                f"{path} was not written: {found} of {result.video.frame_count} frames came out",
+                fix="make room on the disk, or name a file on another one",
+            )

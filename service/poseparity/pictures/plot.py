@@ -60,13 +60,11 @@ def draw_plot(skeleton: Skeleton, kept: Skeleton | None, *, caption: str) -> Fig
     axes = figure.add_axes(_GRID)
     shades = _draw_grid(axes, skeleton)
     _draw_trimmed(axes, skeleton, kept)
-    _label_joints(axes, skeleton)
-    _label_frames(axes, skeleton)
-    _label_figure(figure, skeleton, caption)
+    _label_axes(axes, skeleton)
+    _label_figure(figure, skeleton, kept, caption)
     scale = figure.add_axes(_SCALE)
     figure.colorbar(shades, cax=scale).set_label("confidence of a joint that was seen", fontsize=9)
     scale.tick_params(labelsize=9)
-    _draw_legend(figure, kept)
     return figure
 
 
@@ -118,8 +116,8 @@ def _trimmed_style() -> dict:
     return {"facecolor": (1, 1, 1, 0.45), "edgecolor": (0.25, 0.25, 0.25, 0.6), "hatch": "/", "linewidth": 0}
 
 
-def _label_joints(axes: Axes, skeleton: Skeleton) -> None:
-    """Names on the left; on the right how often each is missing."""
+def _label_axes(axes: Axes, skeleton: Skeleton) -> None:
+    """The joints' names on the left; on the right how often each is missing; frames below."""
     counts = skeleton.missing.sum(axis=0).tolist()
     rows = np.arange(len(CSV_NAMES)) + 0.5
     axes.set_yticks(rows, CSV_NAMES, fontsize=10)
@@ -129,6 +127,11 @@ def _label_joints(axes: Axes, skeleton: Skeleton) -> None:
     right.tick_params(length=0)
     for label, count in zip(right.get_yticklabels(), counts, strict=True):
         label.set_color(hexadecimal(MISSING) if count else "0.6")
+    width = columns_of(skeleton)[1]
+    unit = "" if width == 1 else f"; each column is {width} frames, missing where one of them is"
+    axes.set_xlabel(f"frame{unit}", fontsize=10)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.tick_params(axis="x", labelsize=9)
 
 
 def _share(count: int, frames: int) -> str:
@@ -139,15 +142,8 @@ def _share(count: int, frames: int) -> str:
     return f"{count}  ({count / frames:.1%})" if count else "0"
 
 
-def _label_frames(axes: Axes, skeleton: Skeleton) -> None:
-    width = columns_of(skeleton)[1]
-    unit = "" if width == 1 else f"; each column is {width} frames, missing where one of them is"
-    axes.set_xlabel(f"frame{unit}", fontsize=10)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    axes.tick_params(axis="x", labelsize=9)
-
-
-def _label_figure(figure: Figure, skeleton: Skeleton, caption: str) -> None:
+def _label_figure(figure: Figure, skeleton: Skeleton, kept: Skeleton | None, caption: str) -> None:
+    """The title, with the legend at the right end of its line, and the caption."""
     count, total = int(skeleton.missing.sum()), skeleton.missing.size
     title = f"Missing joints before interpolation: {count} of {total} ({count / total:.2%})"
     figure.text(_GRID[0], 0.935, title, fontsize=14, fontweight="bold")
@@ -155,10 +151,6 @@ def _label_figure(figure: Figure, skeleton: Skeleton, caption: str) -> None:
         caption = f"{caption[: _CAPTION_LETTERS // 2]}…{caption[-(_CAPTION_LETTERS // 2) :]}"
     figure.text(_GRID[0], 0.885, caption, fontsize=10.5, color="0.25", parse_math=False)
     figure.text(_GRID[0] + _GRID[2] + 0.004, 0.865, "frames missing", fontsize=9, color="0.25")
-
-
-def _draw_legend(figure: Figure, kept: Skeleton | None) -> None:
-    """In the title's line, at its right end."""
     patches = [Patch(facecolor=hexadecimal(MISSING), label="missing")]
     if kept is not None:
         patches.append(Patch(label="trimmed away", **_trimmed_style() | {"hatch": "///", "linewidth": 0.5}))

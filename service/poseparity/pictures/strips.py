@@ -68,20 +68,16 @@ class Caption:
 
     def draw(self, index: int) -> np.ndarray:
         """The strip of frame `index`: uint8 (height, width, 3), BGR."""
-        words, ground = self._words(index)
+        words, ground = "several persons, one is followed" if self._company.several[index] else "", INK
+        if self._company.changed[index]:
+            words, ground = "from here on perhaps another person", MISSING
+        elif self._company.mixed[index]:
+            words, ground = "joints of two people may be mixed", MISSING
         image = Image.new("RGB", (self._width, self.height), ground)
         font, margin = _font(self._text), self._text // 2
         text = _cut(words, font, self._width - 2 * margin)
         ImageDraw.Draw(image).text((margin, self._text // 8), text, font=font, fill=PAPER)
         return np.asarray(image)[..., ::-1]
-
-    def _words(self, index: int) -> tuple[str, RGB]:
-        company = self._company
-        if company.changed[index]:
-            return "from here on perhaps another person", MISSING
-        if company.mixed[index]:
-            return "joints of two people may be mixed", MISSING
-        return ("several persons, one is followed" if company.several[index] else ""), INK
 
 
 class Footer:
