@@ -73,7 +73,13 @@ def compare_clip(name: str, mine: TraceFile, server: Side, measure: Measure) -> 
     """Compare the image's trace of a clip with the local one; whatever the image left, there is an answer."""
     try:
         theirs = load_trace(server.trace(name))
-        comparison = _compare(mine, theirs, measure)
+        findings, environment = None, theirs.trace.environment
+        if environment is not None:  # judged as the gate judges it: under its policy, against its measure
+            try:
+                findings = measure.findings(environment, f"the environment in {theirs.name}")
+            except VerifyError as error:
+                raise TraceError(str(error), fix="record the trace again") from error
+        comparison = compare_traces(mine, theirs, findings)
         json.dumps(comparison.to_dict(), allow_nan=False)  # a trace may hold numbers that no report can
     except Exception as error:  # noqa: BLE001  what a file from elsewhere brings about must not end the judgement
         printed = "".join(traceback.format_exception(error))[-_MOST_PRINTED:]
@@ -85,17 +91,6 @@ def last_error(text: str) -> str:
     """The line with which the program says why it stopped, or the last one."""
     lines = list(_lines(text))
     return _error_in(text) or (lines or ["it says nothing"])[-1]
-
-
-def _compare(mine: TraceFile, theirs: TraceFile, measure: Measure) -> TraceComparison:
-    """Two traces, their environments judged as the gate judges them: under its policy, against its measure."""
-    if theirs.trace.environment is None:
-        return compare_traces(mine, theirs)
-    try:
-        findings = measure.findings(theirs.trace.environment, f"the environment in {theirs.name}")
-    except VerifyError as error:
-        raise TraceError(str(error), fix="record the trace again") from error
-    return compare_traces(mine, theirs, findings)
 
 
 def _why_not(name: str, server: Side, error: Exception) -> str:

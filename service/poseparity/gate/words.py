@@ -21,12 +21,19 @@ _OF_NO_STAGE = ("folder", "sha256")  # of `poseparity bundle show`
 def differences(clips: Sequence[Clip], facts: Sequence[Fact], local: Side, server: Side) -> list[str]:
     """At most five lines: on the first clip that did not pass, or that all did, on the bundle and the environment."""
     failing = next((clip for clip in clips if not clip.passed), None)
-    if failing:
-        lines = list(_of_clip(failing))
-    else:  # what differs between the runs of a clip, although it had no effect on that one
+    if failing is None:  # what differs between the runs of a clip, although it had no effect on that one
         warnings = [warning.title for clip in clips for warning in clip.comparison.warnings]
         found = f" Found: {'; '.join(warnings[:_MOST])}" if warnings else ""
         lines = [f"Every stage gave the same bits on what was replayed, but other clips can differ.{found}"]
+    elif failing.comparison is None:
+        lines = [failing.why_not]
+    elif not failing.differs:
+        lonely = ", ".join(failing.lonely_stages)
+        lines = [f"On {failing.name} only one side ran {lonely}; what both ran gave the same bits"]
+    else:
+        lines = [f"On {failing.name} {failing.comparison.first_difference}"]
+        for cause in failing.comparison.causes[:1]:
+            lines += [f"Likeliest cause: {cause.title}", f"To be sure: {cause.confirm}"]
     ordered = sorted(facts, key=lambda fact: fact.is_symptom)
     lines += _listed("Bundle", list(_parameters(local, server)))
     texts = [f"{fact.name} is {fact.server}, expected {fact.local}" for fact in ordered]
@@ -56,18 +63,6 @@ def message(image: str, host: str, lines: Sequence[str], policy: Path, found: Pa
         "Fix: build the image from this checkout (ansible-playbook build.yml), or put the local environment in order "
         f"(scripts/venv runtime). {policy.name} says what must be equal.",
     ])  # fmt: skip
-
-
-def _of_clip(clip: Clip) -> Iterator[str]:
-    if clip.comparison is None:
-        yield clip.why_not
-    elif not clip.differs:
-        yield f"On {clip.name} only one side ran {', '.join(clip.lonely_stages)}; what both ran gave the same bits"
-    else:
-        yield f"On {clip.name} {clip.comparison.first_difference}"
-        for cause in clip.comparison.causes[:1]:
-            yield f"Likeliest cause: {cause.title}"
-            yield f"To be sure: {cause.confirm}"
 
 
 def _listed(title: str, texts: Sequence[str]) -> list[str]:

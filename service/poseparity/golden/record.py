@@ -55,8 +55,15 @@ def record_traces(pipeline: Pipeline, inputs: tuple[str, ...]) -> tuple[list[Pip
     if len({Path(name).stem for name in inputs}) < len(inputs):
         raise BundleError(f"of {', '.join(inputs)} two have one name before the dot", fix="rename one of them")
     (folder / FOLDER).mkdir(exist_ok=True)
-    recorded = [_record_one(pipeline, name) for name in inputs]
-    return [result for result, _ in recorded], [entry for _, entry in recorded]
+    results, entries = [], []
+    for name in inputs:
+        path, arrays_path = (folder / FOLDER / f"{Path(name).stem}{suffix}" for suffix in (".json", ".npz"))
+        given = Input.of_file(folder / name)
+        result, trace = recording.record(pipeline, given, arrays=arrays_path, lasting=True)
+        write_trace(path, lasting(trace))
+        results.append(result)
+        entries.append({"input": name, "trace": f"{FOLDER}/{path.name}", "sha256": sha256_file(path).hexdigest()})
+    return results, entries
 
 
 def lasting(trace: Trace) -> Trace:
@@ -87,12 +94,3 @@ def entered(text: str, entries: list[dict]) -> str:
             f"something follows {_HEADER} in {MANIFEST}", fix=f"move every {_HEADER} to the end of {MANIFEST}"
         )
     return result
-
-
-def _record_one(pipeline: Pipeline, name: str) -> tuple[PipelineResult, dict]:
-    folder = pipeline.bundle.folder / FOLDER
-    path, arrays_path = (folder / f"{Path(name).stem}{suffix}" for suffix in (".json", ".npz"))
-    given = Input.of_file(pipeline.bundle.folder / name)
-    result, trace = recording.record(pipeline, given, arrays=arrays_path, lasting=True)
-    write_trace(path, lasting(trace))
-    return result, {"input": name, "trace": f"{FOLDER}/{path.name}", "sha256": sha256_file(path).hexdigest()}

@@ -10,7 +10,7 @@ from ..environment.files import sha256_file
 from ..errors import BundleError
 from ..inputs import Input
 from ..pipeline import Pipeline
-from ..trace.model import Trace, TracedStage, TracedValue
+from ..trace.model import Trace, TracedValue
 from ..trace.recording import record
 from ..trace.writing import read_trace
 
@@ -78,16 +78,15 @@ def read_golden(bundle: Bundle, entry: Golden) -> Trace:
 
 def compared(name: str, golden: Trace, found: Trace) -> Replay:
     """Stage by stage, and in a stage value by value: what only this release records is left aside."""
-    differences = {stage.name: _difference(stage, found.stage(stage.name)) for stage in golden.stages}
+    differences = {}
+    for stage in golden.stages:
+        here = found.stage(stage.name)
+        words = ["it did not run"]
+        if here is not None:
+            words = [_value_difference(value, here.value(value.name)) for value in stage.values]
+        differences[stage.name] = ", ".join(filter(None, words))
     differing = tuple(stage for stage, words in differences.items() if words)
     return Replay(name, tuple(differences), differing, differences[differing[0]] if differing else None)
-
-
-def _difference(golden: TracedStage, found: TracedStage | None) -> str | None:
-    if found is None:
-        return "it did not run"
-    words = [_value_difference(value, found.value(value.name)) for value in golden.values]
-    return ", ".join(filter(None, words)) or None
 
 
 def _value_difference(golden: TracedValue, found: TracedValue | None) -> str | None:

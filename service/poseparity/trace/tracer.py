@@ -63,12 +63,17 @@ class Tracer:
         Args:
             environment: a snapshot, see environment.py; None where it is of no interest.
         """
+        source = given.source
+        if isinstance(source, bytes):
+            name, size, sha256 = _UNNAMED, len(source), hashlib.sha256(source).hexdigest()
+        else:
+            name, size, sha256 = source.name, source.stat().st_size, sha256_file(source).hexdigest()
         return Trace(
             format=FORMAT,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             poseparity=__version__,
             bundle=result.bundle,
-            input=_traced_input(given),
+            input=TracedInput(name=given.name or name, kind=given.kind, bytes=size, sha256=sha256),
             environment=environment,
             prediction=result.prediction.to_dict(),
             warnings=result.warnings(),
@@ -105,15 +110,6 @@ class Tracer:
             )
             for name, stream in streams.items()
         ]
-
-
-def _traced_input(given: Input) -> TracedInput:
-    source = given.source
-    if isinstance(source, bytes):
-        name, size, sha256 = _UNNAMED, len(source), hashlib.sha256(source).hexdigest()
-    else:
-        name, size, sha256 = source.name, source.stat().st_size, sha256_file(source).hexdigest()
-    return TracedInput(name=given.name or name, kind=given.kind, bytes=size, sha256=sha256)
 
 
 def _traced(name: str, value: Value, array: np.ndarray) -> TracedValue:

@@ -38,14 +38,6 @@ def read_trace(path: Path) -> Trace:
     except (ValueError, RecursionError) as error:
         fix = f"it may be cut: copy it again, or {_RECORD}"
         raise TraceError(f"{path} is not JSON: {error!s:.120}", fix=fix) from error
-    _check_format(path, content)
-    try:
-        return Trace.model_validate(content)
-    except ValidationError as error:
-        raise TraceError(f"{path} is damaged: {first_problem(error)}", fix=f"copy it again, or {_RECORD}") from error
-
-
-def _check_format(path: Path, content: object) -> None:
     found = content.get("format") if isinstance(content, dict) else None
     if not isinstance(found, str) or not found.startswith(f"{_FAMILY}/"):
         raise TraceError(f"{path} is no trace: its format is {found!r:.40}, expected {FORMAT!r}", fix=_RECORD)
@@ -54,3 +46,7 @@ def _check_format(path: Path, content: object) -> None:
             f"{path} has the format {found!r:.40}, this version reads {FORMAT!r}",
             fix="read it with the release that wrote it, or record both again with one release",
         )
+    try:
+        return Trace.model_validate(content)
+    except ValidationError as error:
+        raise TraceError(f"{path} is damaged: {first_problem(error)}", fix=f"copy it again, or {_RECORD}") from error
