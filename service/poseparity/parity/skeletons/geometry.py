@@ -83,7 +83,13 @@ def refit(model: Model, a: np.ndarray, b: np.ndarray) -> Affine | None:
     sign = np.where(model.mirrored, -1.0, 1.0)
     free = np.array(model.offset) | np.array(model.mirrored)
     centre_a, centre_b = (np.where(free, points.mean(axis=0), 0.0) for points in (a, b))
-    scale = sign * _factors(model.scale, sign * (a - centre_a), b - centre_b)
+    scale = sign
+    if model.scale != "one":
+        centred = sign * (a - centre_a)
+        along, across = (centred * centred).sum(axis=0), (centred * (b - centre_b)).sum(axis=0)
+        if model.scale == "uniform":
+            along, across = along.sum(keepdims=True).repeat(2), across.sum(keepdims=True).repeat(2)
+        scale = sign * np.where(along > 0, across / np.where(along > 0, along, 1.0), 1.0)
     if not np.all(scale * sign > 0):
         return None
     return Affine(scale, centre_b - scale * centre_a, model)
@@ -113,18 +119,17 @@ def _round_factors(found: Affine, full: Affine, a: np.ndarray, b: np.ndarray, sl
     """With a factor such as 0.5 or 1/1920 for 0.49987, where that fits as well: noise and rounding move it a little."""
     if found.model.scale == "one":
         return found
-    scale = np.array([_round_factor(value) for value in found.scale])
+    scale = np.empty(2)
+    for axis, value in enumerate(found.scale):
+        size = abs(value)
+        if size < _SIZE:
+            scale[axis] = np.sign(value) / round(1 / size)
+        else:
+            scale[axis] = float(f"{value:.2g}") if size < 1 / _SIZE else round(value)
     free = np.array(found.model.offset) | np.array(found.model.mirrored)
     rounded = Affine(scale, np.where(free, (b - scale * a).mean(axis=0), 0.0), found.model)
     limit = max(slack, _AS_GOOD * _spread(found, full, a, b))
     return rounded if _spread(rounded, full, a, b) <= limit else found
-
-
-def _round_factor(value: float) -> float:
-    size = abs(value)
-    if size < _SIZE:
-        return float(np.sign(value) / round(1 / size))
-    return float(f"{value:.2g}" if size < 1 / _SIZE else round(value))
 
 
 def _line(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,15 +141,6 @@ def _line(a: np.ndarray, b: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray
     flat = along <= 1e-18 * total * (1 + mean_a**2)
     scale = np.where(flat, 1.0, across / np.where(flat, 1.0, along))
     return scale, mean_b - scale * mean_a
-
-
-def _factors(kind: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    if kind == "one":
-        return np.ones(2)
-    along, across = (a * a).sum(axis=0), (a * b).sum(axis=0)
-    if kind == "uniform":
-        along, across = along.sum(keepdims=True).repeat(2), across.sum(keepdims=True).repeat(2)
-    return np.where(along > 0, across / np.where(along > 0, along, 1.0), 1.0)
 
 
 def _inliers(affine: Affine, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

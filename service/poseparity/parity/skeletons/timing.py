@@ -163,22 +163,17 @@ def path(distances: np.ndarray) -> TimeMap:
     if distances.shape[0] < distances.shape[1]:
         turned = path(distances.T)
         return TimeMap("path", turned.rows_b, turned.rows_a)
-    rows = _subsequence(np.nan_to_num(distances.T, nan=_CAP))
-    return TimeMap("path", rows.astype(np.float64), np.arange(len(rows), dtype=np.float64))
-
-
-def _subsequence(cost: np.ndarray) -> np.ndarray:
-    """For each row of `cost` (n, m), n <= m, a column, strictly ascending, with the smallest sum."""
-    n, m = cost.shape
-    total = np.full((n, m), np.inf)
+    cost = np.nan_to_num(distances.T, nan=_CAP)
+    short, long = cost.shape
+    # The cheapest way to each frame of the longer side, row by row; then back from the end, the cheapest before it.
+    total = np.full((short, long), np.inf)
     total[0] = cost[0]
-    for row in range(1, n):
+    for row in range(1, short):
         total[row, 1:] = np.minimum.accumulate(total[row - 1])[:-1] + cost[row, 1:]
-    columns = np.empty(n, dtype=int)
-    end = m
-    for row in range(n - 1, -1, -1):
-        end = columns[row] = int(np.argmin(total[row, :end]))
-    return columns
+    rows, end = np.empty(short), long
+    for row in range(short - 1, -1, -1):
+        rows[row] = end = int(np.argmin(total[row, :end]))
+    return TimeMap("path", rows, np.arange(short, dtype=np.float64))
 
 
 def _within(rows_a, rows_b, frames_a: int, frames_b: int, rate: Fraction, shift: float) -> TimeMap:

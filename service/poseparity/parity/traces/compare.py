@@ -101,9 +101,15 @@ def compare_traces(a: TraceFile, b: TraceFile, findings: list[dict] | None = Non
     first = next((stage for stage in stages if stage.differs), None)
     findings = findings_of(a, b) if findings is None else findings
     causes, warnings = rank.causes_of(a, b, stages, first, findings)
+    if first is None:
+        summary = "every stage that both have made the same bits"
+        if warnings:
+            summary += f"; {len(warnings)} difference{'s' * (len(warnings) > 1)} had no effect on this input"
+    else:
+        summary = f"{_difference(first)}; likeliest cause: {causes[0].title}"
     return TraceComparison(
         verdict=worst(stage.state for stage in stages),
-        summary=_summary(first, causes, warnings),
+        summary=summary,
         sides=(TraceSide(a.name, a.trace), TraceSide(b.name, b.trace)),
         causes=causes,
         notes=_notes(a, b, stages, findings),
@@ -112,15 +118,6 @@ def compare_traces(a: TraceFile, b: TraceFile, findings: list[dict] | None = Non
         warnings=warnings,
         environment=tuple(findings or ()),
     )
-
-
-def _summary(first: StageComparison | None, causes: tuple, warnings: tuple) -> str:
-    if first is None:
-        count = f"{len(warnings)} difference{'s' * (len(warnings) > 1)}"
-        return "every stage that both have made the same bits" + (
-            f"; {count} had no effect on this input" * bool(warnings)
-        )
-    return f"{_difference(first)}; likeliest cause: {causes[0].title}"
 
 
 def _difference(stage: StageComparison) -> str:

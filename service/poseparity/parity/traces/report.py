@@ -18,14 +18,7 @@ def render(comparison: TraceComparison) -> str:
     lines = [
         f"{_VERDICTS[comparison.verdict]}: {comparison.summary}",
         "",
-        *map(_side, "AB", comparison.sides),
-        _answers(*comparison.sides),
-    ]
-    # What the two answers said that may make their scores wrong.
-    for name, side in zip("AB", comparison.sides, strict=True):
-        for warning in side.trace.warnings or ():
-            lines += _indented(f"warning of {name}: ", f"{warning.message} [{warning.code}]")
-    lines += [
+        *_sides(*comparison.sides),
         "",
         *_stages(comparison),
         *_causes("likely causes", comparison.causes, _CAUSES),
@@ -36,23 +29,26 @@ def render(comparison: TraceComparison) -> str:
     return "\n".join("".join(each if each.isprintable() else "?" for each in line) for line in lines)
 
 
-def _side(name: str, side: TraceSide) -> str:
-    bundle, prediction = side.trace.bundle, side.trace.prediction
-    best = max((entry.score for entry in prediction.scores), default=0.0)
-    return (
-        f"  {name}  {side.name}: {side.trace.input.name}, bundle {bundle.name} {bundle.version} "
-        f"({(bundle.sha256 or 'golden')[:8]}), answer {prediction.label} {best:.4f}"
-    )
-
-
-def _answers(a: TraceSide, b: TraceSide) -> str:
-    """Whether the answers are the same, which is what a user of the service sees."""
+def _sides(a: TraceSide, b: TraceSide) -> Iterator[str]:
+    """What was run and answered, and whether the answers are the same, which is what a user of the service sees."""
+    for name, side in zip("AB", (a, b), strict=True):
+        bundle, prediction = side.trace.bundle, side.trace.prediction
+        best = max((entry.score for entry in prediction.scores), default=0.0)
+        yield (
+            f"  {name}  {side.name}: {side.trace.input.name}, bundle {bundle.name} {bundle.version} "
+            f"({(bundle.sha256 or 'golden')[:8]}), answer {prediction.label} {best:.4f}"
+        )
     mine, theirs = ({each.label: each.score for each in side.trace.prediction.scores} for side in (a, b))
     if mine == theirs:
-        return "  the answers are equal to the last bit"
-    largest = max((abs(mine[label] - theirs[label]) for label in mine.keys() & theirs.keys()), default=0.0)
-    same = a.trace.prediction.label == b.trace.prediction.label
-    return f"  the answers: {'the same label' if same else 'ANOTHER LABEL'}, scores differ by up to {largest:.3g}"
+        yield "  the answers are equal to the last bit"
+    else:
+        largest = max((abs(mine[label] - theirs[label]) for label in mine.keys() & theirs.keys()), default=0.0)
+        label = "the same label" if a.trace.prediction.label == b.trace.prediction.label else "ANOTHER LABEL"
+        yield f"  the answers: {label}, scores differ by up to {largest:.3g}"
+    # What the two answers said that may make their scores wrong.
+    for name, side in zip("AB", (a, b), strict=True):
+        for warning in side.trace.warnings or ():
+            yield from _indented(f"warning of {name}: ", f"{warning.message} [{warning.code}]")
 
 
 def _stages(comparison: TraceComparison) -> Iterator[str]:

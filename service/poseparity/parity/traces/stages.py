@@ -69,7 +69,14 @@ def _compare_stage(a: TraceFile, b: TraceFile, name: str) -> StageComparison:
             note = f"only {'A' if first else 'B'} recorded it"
             values.append(ValueComparison(value, (first or second).unit, "only-in-one", note=note))
     if name == a.trace.stages[-1].name == b.trace.stages[-1].name:
-        values.append(_compare_labels(a, b))
+        # What the scores are called, and with that what was answered.
+        labels = [[score.label for score in side.trace.prediction.scores] for side in (a, b)]
+        if labels[0] == labels[1]:
+            values.append(ValueComparison("labels", "", "identical"))
+        else:
+            same = sorted(labels[0]) == sorted(labels[1])
+            note = "the same labels in another order" if same else "other labels"
+            values.append(ValueComparison("labels", "", "diverged", note=note))
     state = worst(value.state for value in values)
     return StageComparison(name, state, tuple(values), differing_parameters(mine, theirs))
 
@@ -84,12 +91,3 @@ def first_frame(side: TraceFile, stage: str) -> int:
     """The input's frame that a stage's first item belongs to: trimming cuts the frames before it."""
     found = side.result(stage, "first_frame")
     return int(found) if found is not None and found.shape == () else 0
-
-
-def _compare_labels(a: TraceFile, b: TraceFile) -> ValueComparison:
-    """What the scores are called, and with that what was answered."""
-    mine, theirs = ([score.label for score in side.trace.prediction.scores] for side in (a, b))
-    if mine == theirs:
-        return ValueComparison("labels", "", "identical")
-    note = "the same labels in another order" if sorted(mine) == sorted(theirs) else "other labels"
-    return ValueComparison("labels", "", "diverged", note=note)

@@ -231,11 +231,14 @@ def explain_noise(subject: Subject) -> Cause:
     """Small differences all over, with their size."""
     found = subject.found
     vectors, residual = found.vectors[found.common], found.residual[found.common]
+    columns = [(name, found.residual[found.common[:, n], n]) for n, name in enumerate(CSV_NAMES)]
+    medians = {name: float(np.median(values)) for name, values in columns if len(values)}
+    ranked = sorted(medians, key=lambda name: -medians[name])
     evidence = {
         "median difference, px": pixels(found.median),
         "19 of 20 are below, px": pixels(float(np.quantile(residual, 0.95))),
         "mean of x and y, px": f"{vectors[:, 0].mean():+.2g} and {vectors[:, 1].mean():+.2g}",
-        "largest by joint, px (median)": _by_joint(found),
+        "largest by joint, px (median)": ", ".join(f"{name} {medians[name]:.2g}" for name in ranked[:3]),
         "correlation of neighbouring frames": round(correlation(found), 2),
     }
     title = "small differences all over: the same recording, not the same pose estimation"
@@ -282,13 +285,3 @@ def explain_confidence(confidence: Confidence, told: tuple[Cause, ...]) -> list[
         confirm = f"look at how {confidence.side} is written: a format with few digits, a cast to float16 or float32"
         return [Cause("confidence-rounded", title, evidence, confirm, PROVEN)]
     return []
-
-
-def _by_joint(found: Alignment) -> str:
-    medians = {}
-    for column, name in enumerate(CSV_NAMES):
-        values = found.residual[found.common[:, column], column]
-        if len(values):
-            medians[name] = float(np.median(values))
-    ranked = sorted(medians, key=lambda name: -medians[name])
-    return ", ".join(f"{name} {medians[name]:.2g}" for name in ranked[:3])

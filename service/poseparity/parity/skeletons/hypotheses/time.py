@@ -95,19 +95,17 @@ def _rate(subject: Subject) -> Cause:
         "frames between two": "interpolated" if between else "the nearest one",
         **subject.evidence(without),
     }
-    title = f"another frame rate: {_ratio(rate)}"
+    if rate.denominator == 1:
+        ratio = f"B has every {_nth(rate.numerator)} frame of A"
+    elif rate.numerator == 1:
+        ratio = f"A has every {_nth(rate.denominator)} frame of B"
+    elif max(rate.numerator, rate.denominator) <= 6:
+        ratio = f"{rate.numerator} frames of A are {rate.denominator} of B"
+    else:  # who reads "25 frames of A are 24 of B" learns less than from 1.042
+        ratio = f"one frame of B is {float(rate):.4g} of A"
+    title = f"another frame rate: {ratio}"
     confirm = "compare the frames a second of the two videos, and any step that samples or resamples frames"
     return Cause("frame-rate", title, evidence, confirm, subject.score(without))
-
-
-def _ratio(rate) -> str:
-    if rate.denominator == 1:
-        return f"B has every {_nth(rate.numerator)} frame of A"
-    if rate.numerator == 1:
-        return f"A has every {_nth(rate.denominator)} frame of B"
-    if max(rate.numerator, rate.denominator) <= 6:  # who reads "25 frames of A are 24 of B" learns less than from 1.042
-        return f"{rate.numerator} frames of A are {rate.denominator} of B"
-    return f"one frame of B is {float(rate):.4g} of A"
 
 
 def _nth(number: int) -> str:

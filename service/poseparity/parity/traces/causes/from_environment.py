@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -115,7 +115,11 @@ def causes_of(findings: Collection[dict], place: tuple[str, str] | None) -> list
     grouped = _grouped(findings)
     causes = [_cause(group, facts, operations, place) for group, facts in grouped]
     told = {library for group, _ in grouped for library in group.libraries}
-    return [*causes, *_lone_operations(operations, told, place)]
+    for library, names in operations.items():
+        if library not in told:  # no other fact explains it: the processor, or what no snapshot sees
+            score = certainty.OPERATIONS_ALONE * _relevance((library,), place)
+            causes.append(cause("operations", score=score, library=library, what=names[:_LISTED], count=len(names)))
+    return causes
 
 
 def _grouped(findings: Iterable[dict]) -> list[tuple[Group, list[dict]]]:
@@ -153,16 +157,6 @@ def _cause(group: Group, facts: list[dict], operations: dict[str, list[str]], pl
         evidence |= {"operations": own[:_LISTED], "operations_count": len(own)}
         score = min(certainty.AT_MOST, score + certainty.WITH_OPERATIONS)
     return cause(group.code, score=score, **evidence)
-
-
-def _lone_operations(
-    operations: dict[str, list[str]], told: set[str], place: tuple[str, str] | None
-) -> Iterator[Cause]:
-    """Operations whose difference no other fact explains: the processor, or what no snapshot sees."""
-    for library, names in operations.items():
-        if library not in told:
-            score = certainty.OPERATIONS_ALONE * _relevance((library,), place)
-            yield cause("operations", score=score, library=library, what=names[:_LISTED], count=len(names))
 
 
 def _relevance(libraries: tuple[str, ...], place: tuple[str, str] | None) -> float:

@@ -66,9 +66,18 @@ _FIRST_PASS = "engine."
 def causes_of(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Cause]:
     """A cause for each parameter of the stage that differs, unordered."""
     yield from _labels(stage, a, b)
-    for difference in _telling(stage):
-        table, _, name = parameter_of(stage.name, difference.path).partition(".")
-        special = _SPECIAL.get((table, name)) or _SPECIAL.get(("", name.partition(".")[0]))
+    named = [(parameter_of(stage.name, each.path), each) for each in stage.parameters]
+    if any(name in _FORMS for name, _ in named):
+        # Without those that follow: another engine, or another strategy, has others, weights and code.
+        named = [
+            (name, each)
+            for name, each in named
+            if name in _FORMS
+            or (_head(name) not in ("weights_sha256", "engine_code") and each.a is not None and each.b is not None)
+        ]
+    for name, difference in named:
+        table, _, key = name.partition(".")
+        special = _SPECIAL.get((table, key)) or _SPECIAL.get(("", key.partition(".")[0]))
         yield from (special or _plain)(stage, difference, a, b)
 
 
@@ -78,19 +87,6 @@ def parameter_of(stage: str, path: str) -> str:
         return f"{base.POSE.table}.{path.removeprefix(_FIRST_PASS)}"
     row = base.BY_NAME.get(stage)
     return f"{row.table if row and row.table else stage}.{path}"
-
-
-def _telling(stage: StageComparison) -> list[ParameterDifference]:
-    """The parameters without those that follow: another engine, or another strategy, has others, weights and code."""
-    named = [(parameter_of(stage.name, each.path), each) for each in stage.parameters]
-    if not any(name in _FORMS for name, _ in named):
-        return list(stage.parameters)
-    return [
-        each
-        for name, each in named
-        if name in _FORMS
-        or (_head(name) not in ("weights_sha256", "engine_code") and each.a is not None and each.b is not None)
-    ]
 
 
 def _head(parameter: str) -> str:
@@ -200,11 +196,6 @@ def _labels(stage: StageComparison, a: TraceFile, b: TraceFile) -> Iterator[Caus
         yield cause(code, score=certainty.PARAMETER, stage=stage.name, a=mine, b=theirs)
 
 
-def _nothing(*_: object) -> Iterator[Cause]:
-    """For a parameter that `_labels` tells of."""
-    yield from ()
-
-
 def _short(digest: object) -> str:
     return str(digest)[:12] if digest is not None else "absent"
 
@@ -218,7 +209,7 @@ _SPECIAL = {
     (base.TRIM.table, "min_frames"): _trimming,
     (base.NORMALISE.table, "transforms"): _transforms,
     (base.NORMALISE.table, "transform_classes"): _classes,
-    (base.RECOGNISE.table, "labels"): _nothing,
+    (base.RECOGNISE.table, "labels"): lambda *_: iter(()),  # `_labels` tells of it
     (base.POSE.table, "model_sha256"): _weights,
     (base.POSE.table, "flags"): _flags,
     ("", "weights_sha256"): _weights,

@@ -75,15 +75,8 @@ def _ordered(causes: Iterable[Cause]) -> tuple[Cause, ...]:
     unique: dict[tuple, Cause] = {}
     for each in ranked:
         unique.setdefault((each.code, each.stage, str(each.evidence.get("parameter", ""))), each)
-    found = list(unique.values())
-    return tuple(each for each in found if not _repeated(each, found))
-
-
-def _repeated(candidate: Cause, found: list[Cause]) -> bool:
-    """Whether the same code at the same stage is told by a parameter already."""
-    return "parameter" not in candidate.evidence and any(
-        each is not candidate
-        and (each.code, each.stage) == (candidate.code, candidate.stage)
-        and "parameter" in each.evidence
-        for each in found
+    # What a parameter tells of, the arrays of the same stage need not tell again.
+    told = {(each.code, each.stage) for each in unique.values() if "parameter" in each.evidence}
+    return tuple(
+        each for each in unique.values() if "parameter" in each.evidence or (each.code, each.stage) not in told
     )

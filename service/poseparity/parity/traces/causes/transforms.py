@@ -66,11 +66,15 @@ def causes_of_classes(
     lists = difference.a, difference.b
     if types[0] != types[1] or not all(isinstance(each, list) for each in lists) or len(lists[0]) != len(lists[1]):
         return
-    for mine, theirs in zip(*lists, strict=True):
-        if mine != theirs:
-            a, b = _classes_in_words(mine, theirs)
-            name = mine.get("name") if isinstance(mine, dict) else mine
-            yield cause("transform-replaced", score=score, stage=stage.name, name=name, a=a, b=b)
+    for pair in zip(*lists, strict=True):
+        if pair[0] == pair[1]:
+            continue
+        a, b = (f"{each.get('module')}.{each.get('name')}" if isinstance(each, dict) else show(each) for each in pair)
+        if a == b:  # from the same place: the digests of their sources tell
+            sources = [show(each.get("sha256")) if isinstance(each, dict) else "unknown" for each in pair]
+            a, b = f"{a}, source {sources[0]}", f"source {sources[1]}"
+        name = pair[0].get("name") if isinstance(pair[0], dict) else pair[0]
+        yield cause("transform-replaced", score=score, stage=stage.name, name=name, a=a, b=b)
 
 
 def _transforms(listed: list) -> list[_Transform]:
@@ -126,14 +130,3 @@ def _order(stage: str, pairs: list[Pair], score: float) -> Iterator[Cause]:
         window = slice(moved[0], moved[-1] + 1)
         names = [[pair[0].name for pair in order[window]] for order in (in_a, in_b)]
         yield cause("transforms", score=score, stage=stage, parameter=_PARAMETER, a=names[0], b=names[1])
-
-
-def _classes_in_words(mine: object, theirs: object) -> tuple[str, str]:
-    """Where two classes come from; where that is the same, the digests of their sources."""
-    names = [
-        f"{each.get('module')}.{each.get('name')}" if isinstance(each, dict) else show(each) for each in (mine, theirs)
-    ]
-    if names[0] != names[1]:
-        return names[0], names[1]
-    sources = [show(each.get("sha256")) if isinstance(each, dict) else "unknown" for each in (mine, theirs)]
-    return f"{names[0]}, source {sources[0]}", f"source {sources[1]}"

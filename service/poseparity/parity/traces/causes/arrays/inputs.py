@@ -71,7 +71,13 @@ def _of_positions(stage: str, a: np.ndarray, b: np.ndarray, size: np.ndarray | N
     if centred:
         yield cause("mean-centring", score=certainty.SHOWN, stage=stage, side=centred, factor=round(factor, 4))
     elif factor > _PIXELS or factor * _PIXELS < 1:
-        yield _of_factor(stage, factor, a, b)
+        # Many times as large on one side: pixels there, or [0,1] before normalisation on the other.
+        small, large, tiny = ("A", "B", a) if factor > 1 else ("B", "A", b)
+        # (x - w/2) / (w/2) of an x in [0,1] is -1 and a little.
+        if np.abs(np.median(tiny) + 1) < 0.1:
+            yield cause("coordinates-unit", score=certainty.SHOWN, stage=stage, side=small, factor=round(factor, 6))
+        else:
+            yield cause("prenormalise-off", score=certainty.SHOWN, stage=stage, side=large, factor=round(factor, 4))
     else:
         yield from _of_box(stage, a, b, factors, size)
 
@@ -88,16 +94,6 @@ def _of_box(stage: str, a: np.ndarray, b: np.ndarray, factors: np.ndarray, size:
         width, height = np.round(size / factors)
         mine, theirs = f"{size[0]:g}x{size[1]:g}", f"about {width:g}x{height:g}"
     yield cause("img-shape", score=certainty.SHOWN, stage=stage, a=mine, b=theirs, left=float(left))
-
-
-def _of_factor(stage: str, factor: float, a: np.ndarray, b: np.ndarray) -> Cause:
-    """Coordinates many times as large on one side: pixels there, or [0,1] before normalisation on the other."""
-    small, large = ("A", "B") if factor > 1 else ("B", "A")
-    tiny = a if small == "A" else b
-    # (x - w/2) / (w/2) of an x in [0,1] is -1 and a little.
-    if np.abs(np.median(tiny) + 1) < 0.1:
-        return cause("coordinates-unit", score=certainty.SHOWN, stage=stage, side=small, factor=round(factor, 6))
-    return cause("prenormalise-off", score=certainty.SHOWN, stage=stage, side=large, factor=round(factor, 4))
 
 
 def _precision(stage: str, a: np.ndarray, b: np.ndarray) -> Cause | None:
