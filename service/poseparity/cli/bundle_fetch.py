@@ -84,9 +84,9 @@ def _fetch_and_import(request: Request, files: list[RemoteFile], source: Source,
             import_bundle(request, tell=print)
         except PoseParityError:
             # A file that no hash vouches for may be what it stumbled over: it is not taken from the cache again.
-            doubtful = [file for file in found if not file.whole_hash and not lock.sha256(file)]
-            for file in doubtful if not source.folder else ():
-                source.place(file).unlink(missing_ok=True)
+            for file in found:
+                if not (source.folder or file.whole_hash or lock.sha256(file)):
+                    source.place(file).unlink(missing_ok=True)
             raise
         added = lock.record(list(found.items()))
     return f"{lock.path}: recorded sha256 of {', '.join(added)}" if added else f"{lock.path}: all as recorded"

@@ -43,8 +43,9 @@ def add_parser(commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     if _are_traces(options.a, options.b):
-        for source in (options.a, options.b) if options.html else ():
-            check_output(options.html, source=source, suffix=".html")
+        if options.html:
+            for source in (options.a, options.b):
+                check_output(options.html, source=source, suffix=".html")
         from ..parity.traces.compare import compare_traces
         from ..parity.traces.report import render
         from ..trace.reading import load_trace
