@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
 
 import pytest
 
-from poseparity import numerics
 from poseparity.environment import snapshots
 from poseparity.errors import TraceError
-from poseparity.parity.traces.compare import compare_trace_files, compare_traces
+from poseparity.parity.traces.compare import compare_traces
 from poseparity.trace.reading import TraceFile
 from tests.conftest import DEMO_BUNDLE
 from tests.handmade_traces import side, stage, value
-from tests.integration.test_cli import POSEPARITY
 
 NOT_SET = {"set": None, "ok": False, "state": "not set"}
 THREADS = {"set": "2", "ok": False, "state": "set to 2"}
@@ -149,19 +145,3 @@ def test_an_environment_that_is_none_and_one_that_is_absent(environment):
     comparison = compare(environment, None, "pose.network_input")
     assert comparison.environment == () and comparison.causes[0].code == "pixels-changed"
     assert any("environments are not compared" in note for note in comparison.notes)
-
-
-@pytest.mark.slow
-def test_two_threads_and_ipp_on_real_runs(demo_clip, tmp_path):
-    """The same clip with the pins, with two threads, and with IPP switched on."""
-    pinned = os.environ | numerics.read_pins()
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "2")
-    ipp = {name: value for name, value in pinned.items() if name != "OPENCV_IPP"}
-    for name, variables in (("a", pinned), ("threads", pinned | threads), ("ipp", ipp)):
-        command = [POSEPARITY, "run", demo_clip, "--unpinned", "--trace", tmp_path / f"{name}.json"]
-        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    comparison = compare_trace_files(tmp_path / "a.json", tmp_path / "threads.json")
-    assert (comparison.first.stage, comparison.causes[0].code) == ("detect", "threads")
-    comparison = compare_trace_files(tmp_path / "a.json", tmp_path / "ipp.json")
-    assert comparison.verdict == "identical" and comparison.warnings[0].code == "ipp"
