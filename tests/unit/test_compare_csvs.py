@@ -56,6 +56,7 @@ def test_each_fault_is_named_on_the_real_swing(golf, name):
     assert_named(compare_skeletons(golf, plant(golf, name)), name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", SOME_PAIRS, ids=" + ".join)
 def test_two_faults_are_both_named_and_nothing_else(clip, names):
     assert_named(compare_skeletons(clip, plant(clip, *names)), *names)
