@@ -1,8 +1,9 @@
 """scripts/bench recognition: from a skeleton to its scores, against MMAction2's own ways, on the same model.
 
-A model of official size with random weights answers skeletons of 57, 100 and 104 frames: UniformSampleFrames takes ten
-clips of 100, of which all differ, or all are equal. Each way runs in a process of its own, loads its model and answers
-each skeleton once unmeasured; then they take turns, one skeleton each a round.
+A model of official size with random weights (or a narrow one, which tells only that every way answers) answers
+skeletons of 57, 100 and 104 frames: UniformSampleFrames takes ten clips of 100, of which all differ, or all are equal.
+Each way runs in a process of its own, loads its model and answers each skeleton once unmeasured; then they take turns,
+one skeleton each a round.
 
 - ours, under the pins, on all lanes and on one;
 - MMAction2's `inference_skeleton` under the same pins, whose scores have to be ours bit for bit;
@@ -42,6 +43,7 @@ GRAPHS = {
         "graph_cfg": {"layout": "coco", "mode": "spatial"},
         "gcn_adaptive": "init", "gcn_with_res": True, "tcn_type": "mstcn",
     },
+    "narrow": {"graph_cfg": {"layout": "coco", "mode": "stgcn_spatial"}, "base_channels": 16},
 }  # fmt: skip
 # Name of a goal: of what it is a ratio, of how many frames, and at least how much.
 GOALS = {
@@ -104,8 +106,9 @@ def _skeleton(frames: int) -> np.ndarray:
 
 
 def model_table(graph: str) -> dict:
-    head = {"type": "GCNHead", "num_classes": 60, "in_channels": 256}
-    return {"type": "RecognizerGCN", "backbone": {"type": "STGCN", **GRAPHS[graph]}, "cls_head": head}
+    backbone = {"type": "STGCN", "base_channels": 64, **GRAPHS[graph]}
+    head = {"type": "GCNHead", "num_classes": 60, "in_channels": 4 * backbone["base_channels"]}
+    return {"type": "RecognizerGCN", "backbone": backbone, "cls_head": head}
 
 
 def model_of(graph: str):
