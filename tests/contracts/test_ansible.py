@@ -197,6 +197,7 @@ def refused(tmp_path_factory) -> dict[str, str]:
     return {name: messages.get(host, result.output) for name, host in zip(REFUSALS, hosts, strict=True)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REFUSALS)
 def test_preflight_refuses(name, refused):
     assert all(words in refused[name] for words in REFUSALS[name].says), refused[name]

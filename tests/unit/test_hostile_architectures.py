@@ -306,6 +306,7 @@ print({value.device.type for value in gc.get_objects() if isinstance(value, torc
 """
 
 
+@pytest.mark.slow
 def test_what_is_imported_while_a_model_is_checked_keeps_its_constants():
     """In a process that has not imported ultralytics and MMAction2 yet."""
     done = subprocess.run(
