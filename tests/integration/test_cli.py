@@ -1,4 +1,8 @@
-"""The command line as users start it: a process of its own, with and without the pins in its environment."""
+"""The command line as users start it: a process of its own, with and without the pins in its environment.
+
+A process takes seconds to load the libraries and more to describe its environment. So one of a command starts like
+that, and the others in this process, whose environment has the pins.
+"""
 
 from __future__ import annotations
 
@@ -26,17 +30,36 @@ from poseparity.trace.writing import read_trace
 POSEPARITY = Path(sys.executable).with_name("poseparity")
 
 
-def poseparity(*arguments: object, pinned: bool = False) -> subprocess.CompletedProcess:
+def poseparity(*arguments: object) -> subprocess.CompletedProcess:
+    """In a process that sets the pins itself."""
     pins = numerics.read_pins()
-    bare = {name: value for name, value in os.environ.items() if name not in pins}
     return subprocess.run(
         [POSEPARITY, *map(str, arguments)],
-        env={**bare, **pins} if pinned else bare,
+        env={name: value for name, value in os.environ.items() if name not in pins},
         capture_output=True,
         text=True,
         timeout=180,
         check=False,
     )
+
+
+@pytest.fixture
+def here(pipeline, monkeypatch, capsys):
+    """`here(*arguments)`: the command in this process, with the demo bundle's models as they are loaded already."""
+    load = startup.load_pipeline
+    demo = pipeline.bundle.folder
+
+    def loaded(settings, **options):
+        return pipeline if settings.bundle.resolve() == demo else load(settings, **options)
+
+    monkeypatch.setattr(startup, "load_pipeline", loaded)
+
+    def run(*arguments: object) -> subprocess.CompletedProcess:
+        capsys.readouterr()
+        status = cli.main([str(argument) for argument in arguments])
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 def test_run_sets_the_pins_itself_and_gives_the_bits_of_a_pinned_process(demo_clip, demo_result, tmp_path):
@@ -48,12 +71,12 @@ def test_run_sets_the_pins_itself_and_gives_the_bits_of_a_pinned_process(demo_cl
     assert (tmp_path / "out.csv").read_bytes() == demo_result.csv
 
 
-def test_run_on_a_csv_prints_a_summary_with_what_was_missing_and_where(demo_result, tmp_path):
+def test_run_on_a_csv_prints_a_summary_with_what_was_missing_and_where(here, demo_result, tmp_path):
     keypoints = demo_result.filled.keypoints.copy()
     keypoints[:, 4] = 0
     keypoints[3:5] = 0
     (tmp_path / "skeleton.csv").write_bytes(skeleton_csv.write(keypoints))
-    done = poseparity("run", tmp_path / "skeleton.csv", pinned=True)
+    done = here("run", tmp_path / "skeleton.csv")
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[0] in demo_result.prediction.labels
     total, count = keypoints[..., 0].size, len(keypoints) + 2 * 16
@@ -99,22 +122,22 @@ def test_bundle_verify_and_show(demo_bundle):
 
 
 @pytest.mark.slow
-def test_verify_replays_the_golden_traces_and_says_by_its_status_what_it_found(demo_bundle, tmp_path):
+def test_verify_replays_the_golden_traces_and_says_by_its_status_what_it_found(demo_bundle, here, tmp_path):
     folder = shutil.copytree(demo_bundle.folder, tmp_path / "bundle")
     done = poseparity("bundle", "verify", folder, "--replay")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-2:] == ["clip.mp4: 9 of 9 stages identical", "gaps.csv: 5 of 5 stages identical"]
     manifest = folder / "bundle.toml"
     manifest.write_text(manifest.read_text().replace("threshold = 0.06", "threshold = 0.6"))
-    done = poseparity("bundle", "verify", folder, "--replay")
+    done = here("bundle", "verify", folder, "--replay")
     assert done.returncode == 1
     assert "clip.mp4: 6 of 9 stages identical; first different: trim: " in done.stdout
 
 
 @pytest.mark.slow
-def test_run_draws_the_overlay_and_the_plot(demo_clip, demo_result, tmp_path):
+def test_run_draws_the_overlay_and_the_plot(here, demo_clip, demo_result, tmp_path):
     overlay, plot = tmp_path / "out.mp4", tmp_path / "out.png"
-    done = poseparity("run", demo_clip, "--overlay", overlay, "--plot", plot, pinned=True)
+    done = here("run", demo_clip, "--overlay", overlay, "--plot", plot)
     assert done.returncode == 0, done.stderr
     capture = cv2.VideoCapture(str(overlay))
     frames = 0
@@ -128,10 +151,10 @@ def test_run_draws_the_overlay_and_the_plot(demo_clip, demo_result, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_refused_skeleton_is_plotted_all_the_same(demo_result, tmp_path):
+def test_a_refused_skeleton_is_plotted_all_the_same(here, demo_result, tmp_path):
     keypoints = np.where(np.arange(17)[:, None] < 9, 0, demo_result.skeleton.keypoints)
     (tmp_path / "skeleton.csv").write_bytes(skeleton_csv.write(keypoints))
-    done = poseparity("run", tmp_path / "skeleton.csv", "--plot", tmp_path / "out.png", pinned=True)
+    done = here("run", tmp_path / "skeleton.csv", "--plot", tmp_path / "out.png")
     assert done.returncode == 2
     assert done.stdout == ""
     assert "joints are missing" in done.stderr and "--plot" in done.stderr
@@ -153,32 +176,32 @@ def test_a_refused_skeleton_is_plotted_all_the_same(demo_result, tmp_path):
     ],
 )
 def test_an_output_that_cannot_be_written_is_told_before_the_models_are_loaded(
-    demo_clip, tmp_path, option, name, words
+    here, demo_clip, tmp_path, option, name, words
 ):
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "input.mp4").write_bytes(demo_clip.read_bytes())
     # A bundle that is not there would be told of as soon as it is loaded.
     arguments = ("run", tmp_path / "input.mp4", "--bundle", tmp_path / "absent", option, tmp_path / name)
-    done = poseparity(*arguments, pinned=True)
+    done = here(*arguments)
     assert done.returncode == 2
-    message, fix = done.stderr.splitlines()[-2:]
+    message, fix = done.stderr.splitlines()
     assert message.startswith("poseparity: ") and words in message
     assert fix.startswith("  fix: ")
 
 
-def test_an_overlay_needs_a_video(demo_result, tmp_path):
+def test_an_overlay_needs_a_video(here, demo_result, tmp_path):
     (tmp_path / "skeleton.csv").write_bytes(demo_result.csv)
     arguments = ("run", tmp_path / "skeleton.csv", "--bundle", tmp_path, "--overlay", tmp_path / "out.mp4")
-    done = poseparity(*arguments, pinned=True)
+    done = here(*arguments)
     assert done.returncode == 2
     message, fix = done.stderr.splitlines()[-2:]
     assert message.endswith("--overlay draws over a video, " + str(tmp_path / "skeleton.csv") + " is a skeleton CSV")
     assert "--plot" in fix
 
 
-def test_run_writes_a_trace_and_its_arrays(demo_result, tmp_path):
+def test_run_writes_a_trace_and_its_arrays(here, demo_result, tmp_path):
     (tmp_path / "skeleton.csv").write_bytes(demo_result.csv)
-    done = poseparity("run", tmp_path / "skeleton.csv", "--trace", tmp_path / "out.json", "--trace-arrays")
+    done = here("run", tmp_path / "skeleton.csv", "--trace", tmp_path / "out.json", "--trace-arrays")
     assert done.returncode == 0, done.stderr
     trace = read_trace(tmp_path / "out.json")
     assert trace.arrays.file == "out.npz"
@@ -295,11 +318,12 @@ def test_an_unpinned_run_says_so_loudly_and_in_its_trace(demo_result, tmp_path):
 
 
 @pytest.mark.slow
-def test_an_input_without_an_answer_leaves_no_trace(demo_result, tmp_path):
+def test_an_input_without_an_answer_leaves_no_trace(here, demo_result, tmp_path, monkeypatch):
+    monkeypatch.setattr(snapshots, "of", lambda _: {})
     keypoints = np.where(np.arange(17)[:, None] < 9, 0, demo_result.skeleton.keypoints)
     (tmp_path / "skeleton.csv").write_bytes(skeleton_csv.write(keypoints))
     options = ("--trace", tmp_path / "out.json", "--trace-arrays")
-    done = poseparity("run", tmp_path / "skeleton.csv", *options, pinned=True)
+    done = here("run", tmp_path / "skeleton.csv", *options)
     assert done.returncode == 2
     assert [path.name for path in tmp_path.iterdir()] == ["skeleton.csv"]
 
