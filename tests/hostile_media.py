@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import cv2
@@ -39,8 +40,9 @@ def write(path: Path, codec: str, size: tuple[int, int] = (WIDTH, HEIGHT), frame
     return path
 
 
+@cache
 def whole(folder: Path) -> dict[str, bytes]:
-    """Each kind's name to a sound video."""
+    """Each kind's name to a sound video, encoded once for a folder."""
     return {name: write(folder / f"{name}.{ending}", codec).read_bytes() for name, (codec, ending) in KINDS.items()}
 
 
@@ -74,6 +76,7 @@ def with_a_faster_clock(avi: bytes, times: int) -> bytes:
     return bytes(head[:start]) + frames
 
 
+@cache
 def size_changing(folder: Path) -> dict[str, bytes]:
     """Streams without an index, one after the other, of which the second has another size."""
     found = {}
