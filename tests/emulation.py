@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import pytest
 
 from poseparity.numerics import read_pins
+from tests.conftest import ROOT
 
 # AVX2 without AVX-512 by Intel and by AMD, and AVX-512.
 CPUS = ("Haswell", "EPYC-Rome", "Cascadelake-Server")
@@ -30,6 +31,8 @@ def run_emulated(cpu: str, arguments: Sequence[object], *, timeout: int) -> subp
 
     A process that it starts runs on the real CPU: give what computes itself, and does not restart itself.
     """
-    command = ["nice", emulator(), "-cpu", cpu, sys.executable, *map(str, arguments)]
+    command = [emulator(), "-cpu", cpu, sys.executable, *map(str, arguments)]
     environment = {**os.environ, **read_pins()}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=timeout, check=False, cwd=ROOT
+    )

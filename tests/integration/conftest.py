@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from poseparity.bundle.bundle import Bundle
 from poseparity.engines.openpose_binary.program import Installation, find_program
+from tests.golden_bundle import make_short_bundle
 from tests.integration.web_server import Server
 from tests.openpose_for_tests import install
 
@@ -44,6 +46,11 @@ def starting_server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(starting_server):
     return starting_server[0]
+
+
+@pytest.fixture(scope="session")
+def short_bundle(demo_bundle, demo_result, tmp_path_factory) -> Bundle:
+    return make_short_bundle(demo_bundle, demo_result.csv, tmp_path_factory.mktemp("short") / "bundle")
 
 
 @pytest.fixture(scope="session")

@@ -1,62 +1,65 @@
-"""Other processors, emulated by qemu-user: every operation answers as here, and those without AVX2 or FMA are refused.
+"""Other processors, emulated by qemu-user: operations and stages answer as here, those without AVX2 or FMA are refused.
 
-qemu-user runs one process; a program that this process starts runs on the real processor. So the fingerprint is taken
-through verify_env.py's child command, which starts none.
+qemu-user runs one process; a program that this process starts runs on the real processor. So all that is asked of an
+emulated one is computed in one program that starts none, tests/computed.py.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
-import shutil
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from poseparity.environment.child import CHILD_COMMAND
-from poseparity.environment.files import script_file
 from poseparity.environment.machine import describe_cpu
 from poseparity.numerics import read_pins
 from tests.conftest import ROOT
+from tests.emulation import CPUS, emulator, run_emulated
+from tests.golden_bundle import CLIP, CSV
 
-CPUS = ("Haswell", "EPYC-Rome", "Cascadelake-Server")
 # Judged as information by lockfiles/parity.toml, which says why; no stage calls it.
 OUTSIDE = {"torch.sqrt"}
+# Bytes of L1 cache a thread: hardware threads that share 32 KiB have half.
+CACHES = [kib * 1024 for kib in (16, 24, 32, 48)]
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def qemu() -> str:
-    """qemu's emulator of x86-64 for one process."""
-    found = shutil.which("qemu-x86_64")
-    if platform.machine() != "x86_64" or found is None:
-        pytest.skip("no qemu-x86_64 on x86-64 (Debian's package qemu-user): other CPUs were NOT tested")
-    return found
-
-
-def pinned(**changes: str) -> dict[str, str]:
-    """This environment with every pin, then with `changes`."""
-    return {**os.environ, **read_pins(), **changes}
-
-
-def operations(*emulator: str, environ: dict[str, str] | None = None) -> dict[str, str]:
-    """The digest of each operation, as a process on this or on an emulated processor computes it."""
-    request = {"modules": [], "pins": {}, "without": []}
-    command = ["nice", *emulator, sys.executable, script_file(), CHILD_COMMAND]
-    done = subprocess.run(command, input=json.dumps(request), env=environ or pinned(), capture_output=True, text=True,
-                          timeout=300, check=False)  # fmt: skip
+def computed(environ: dict[str, str] | None = None, *arguments: object) -> dict:
+    """What tests/computed.py finds on this processor, with every pin set unless there is another environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.computed", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
+        env=environ or os.environ | read_pins(), timeout=300, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    taken = json.loads(done.stdout.splitlines()[-1])["fingerprint"]["operations"]
-    return {name: facts["sha256"] for name, facts in taken.items()}
+    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
-def here() -> dict[str, str]:
-    return operations()
+def here() -> dict:
+    return computed(None, *(f"--l1={size}" for size in CACHES))
+
+
+@pytest.fixture(scope="module")
+def emulated(short_bundle):
+    """`emulated(cpu)`: the program's process on that CPU, which ran once."""
+
+    @cache
+    def emulated(cpu: str) -> subprocess.CompletedProcess:
+        return run_emulated(cpu, ["-m", "tests.computed", short_bundle.folder], timeout=1800)
+
+    return emulated
+
+
+def there(process: subprocess.CompletedProcess) -> dict:
+    """What it found, whatever came of the replay after that."""
+    assert process.stdout.startswith("{"), process.stderr
+    return json.loads(process.stdout.splitlines()[0])
 
 
 def differing(one: dict[str, str], other: dict[str, str]) -> set[str]:
@@ -64,80 +67,61 @@ def differing(one: dict[str, str], other: dict[str, str]) -> set[str]:
 
 
 @pytest.mark.parametrize("cpu", CPUS)
-def test_every_operation_answers_as_on_this_processor(qemu, here, cpu, figures):
-    there = operations(qemu, "-cpu", cpu)
-    wrong = differing(here, there)
+def test_every_operation_answers_as_on_this_processor(here, emulated, cpu, figures):
+    expected = here["operations"]
+    wrong = differing(expected, there(emulated(cpu))["operations"])
     names = f"; otherwise: {', '.join(sorted(wrong))}" if wrong else ""
-    figures.append(f"{cpu}: {len(here) - len(wrong)} of {len(here)} operations equal to this processor's{names}")
+    figures.append(
+        f"{cpu}: {len(expected) - len(wrong)} of {len(expected)} operations equal to this processor's{names}"
+    )
     assert wrong <= OUTSIDE
 
 
-# More input channels than a block of NNPACK's sums holds, and enough outputs for the tiles that pictures get.
-CONVOLUTIONS = """
-import hashlib, sys, torch
-from poseparity.engines.openpose import convolution
-torch.backends.nnpack.is_available()
-info = convolution.hardware_info()
-if len(sys.argv) > 1:
-    info.caches[0].size = info.blocking[0] = int(sys.argv[1])
-for kernel in (3, 7):
-    conv = torch.nn.Conv2d(80, 4, kernel, padding=kernel // 2)
-    for parameter in conv.parameters():
-        torch.arange(parameter.numel(), out=parameter.data.view(-1)).mul_(0.7071).frac_().sub_(0.5)
-    network = torch.nn.Sequential(conv).requires_grad_(False)
-    convolution.use_nnpack(network)
-    picture = torch.arange(80 * 144.0).mul_(0.6180).frac_().view(1, 80, 12, 12)
-    print(hashlib.sha256(network(picture).numpy().tobytes()).hexdigest())
-"""
+@pytest.mark.parametrize("cpu", CPUS)
+def test_fast_convolutions_have_the_same_bits_on_another_processor(here, emulated, cpu):
+    """Each of them has 32 KiB of L1 a thread, as some real ones."""
+    assert there(emulated(cpu))["convolutions"] == here["convolutions"][:1]
 
 
-def convolved(*emulator: str, l1: int | None = None) -> list[str]:
-    """Digests of the pose network's fast convolutions, of 3x3 and of 7x7.
-
-    Args:
-        l1: bytes of L1 cache a thread that NNPACK is made to see before the program pins it; None: the processor's.
-    """
-    arguments = [] if l1 is None else [str(l1)]
-    done = subprocess.run(["nice", *emulator, sys.executable, "-c", CONVOLUTIONS, *arguments], env=pinned(),
-                          capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-def test_fast_convolutions_have_the_same_bits_whatever_the_processor_and_its_cache(qemu):
-    """The emulated ones all have 32 KiB of L1 a thread, as some real ones; hardware threads that share it have half."""
-    found = {cpu: convolved(qemu, "-cpu", cpu) for cpu in CPUS}
-    found |= {f"{kib} KiB": convolved(l1=kib * 1024) for kib in (16, 24, 32, 48)}
-    expected = convolved()
+def test_fast_convolutions_have_the_same_bits_whatever_the_cache(here):
+    expected, *others = here["convolutions"]
     assert len(set(expected)) == 2
-    assert {name for name, digests in found.items() if digests != expected} == set()
+    assert others == [expected] * len(CACHES)
+
+
+@pytest.mark.parametrize("cpu", CPUS)
+def test_every_stage_is_equal_on_another_processor(emulated, cpu, figures):
+    """Eight frames through all stages, and the whole demo CSV."""
+    done = emulated(cpu)
+    found = re.findall(r"^(\S+): (\d+) of (\d+) stages identical", done.stdout, re.MULTILINE)
+    figures += [f"{cpu}: {name}: {equal} of {stages} stages equal to this processor's" for name, equal, stages in found]
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert found == [(CLIP, "9", "9"), (CSV, "5", "5")]
 
 
 def test_a_pin_that_is_missing_shows_in_the_operations(here):
     """MKL's own choice is never what it runs with MKL_CBWR=COMPATIBLE on a processor with AVX2."""
-    environ = pinned()
+    environ = os.environ | read_pins()
     del environ["MKL_CBWR"]
-    wrong = differing(here, operations(environ=environ))
+    wrong = differing(here["operations"], computed(environ)["operations"])
     assert {"torch.linear", "torch.matmul"} <= wrong
     assert {name.split(".")[0] for name in wrong} == {"torch"}
 
 
 @pytest.mark.parametrize(("cpu", "missing"), [("Nehalem", "AVX2 and FMA"), ("Haswell,-fma", "FMA")])
-def test_the_command_line_refuses_a_processor_by_name_with_the_reason(qemu, cpu, missing):
+def test_the_command_line_refuses_a_processor_by_name_with_the_reason(cpu, missing):
     """With the pins set NumPy's import would end the process: the refusal comes before it."""
-    program = Path(sys.executable).with_name("poseparity")
-    done = subprocess.run([qemu, "-cpu", cpu, sys.executable, program, "env"], env=pinned(), capture_output=True,
-                          text=True, timeout=300, check=False)  # fmt: skip
+    done = run_emulated(cpu, [Path(sys.executable).with_name("poseparity"), "env"], timeout=300)
     assert done.returncode == 2, done.stderr
     *_, refusal, fix = done.stderr.splitlines()
     assert refusal.startswith(f"poseparity: the processor ({describe_cpu()['model']}) lacks {missing}: ")
     assert fix.startswith("  fix: use a processor from Intel's Haswell")
 
 
-def test_the_service_refuses_such_a_processor_before_it_starts_a_worker(qemu):
-    command = [qemu, "-cpu", "SandyBridge", sys.executable, "-m", "gunicorn", "-c", "service/gunicorn.conf.py"]
-    done = subprocess.run([*command, "poseparity.web:create_app()"], env=pinned(), capture_output=True, text=True,
-                          timeout=300, check=False, cwd=ROOT)  # fmt: skip
+def test_the_service_refuses_such_a_processor_before_it_starts_a_worker():
+    command = [emulator(), "-cpu", "SandyBridge", sys.executable, "-m", "gunicorn", "-c", "service/gunicorn.conf.py"]
+    done = subprocess.run([*command, "poseparity.web:create_app()"], env=os.environ | read_pins(), capture_output=True,
+                          text=True, timeout=300, check=False, cwd=ROOT)  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "lacks AVX2 and FMA" in done.stderr
     assert "Booting worker" not in done.stderr
