@@ -22,13 +22,14 @@ import requests
 from poseparity import skeleton_csv
 from poseparity.bundle.bundle import load_bundle
 from poseparity.errors import ImportRefused
-from poseparity.importing.assemble import Request, import_bundle
+from poseparity.importing.assemble import Request
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from tests.bundle_variants import middle_of
 from tests.conftest import DEMO_BUNDLE
 from tests.golf_model import LABELS, read_csv, scores_of_the_service, swing
 from tests.integration.web_server import Server
+from tests.mmaction2_bundles import import_by_fork
 
 pytestmark = pytest.mark.slow
 
@@ -142,21 +143,21 @@ def request_of_golf(golf_model, demo_clip, tmp_path) -> Request:
 
 def test_a_bundle_makes_room_for_its_better_one_and_nothing_else_does(request_of_golf, golf_import):
     output = request_of_golf.output
-    import_bundle(request_of_golf)
+    import_by_fork(request_of_golf)
     assert load_bundle(output).normalise == load_bundle(golf_import[0]).normalise
     better = replace(request_of_golf, settings=(*request_of_golf.settings, "trim.method=none"))
     with pytest.raises(ImportRefused, match="exists") as error:
-        import_bundle(better)
+        import_by_fork(better)
     assert "--replace" in error.value.fix
     with pytest.raises(ImportRefused):
-        import_bundle(replace(better, replace=True, record_label=False, clip_label="Nobody"))
+        import_by_fork(replace(better, replace=True, record_label=False, clip_label="Nobody"))
     assert load_bundle(output).trim.method == "motion", "a refused import took the old bundle with it"
-    import_bundle(replace(better, replace=True))
+    import_by_fork(replace(better, replace=True))
     assert load_bundle(output).trim.method == "none"
     assert [path.name for path in output.parent.iterdir()] == ["golf"]
     (output / "bundle.toml").rename(output / "thesis.txt")
     with pytest.raises(ImportRefused, match="is no bundle"):
-        import_bundle(replace(better, replace=True))
+        import_by_fork(replace(better, replace=True))
     assert (output / "thesis.txt").exists()
 
 

@@ -17,7 +17,6 @@ import pytest
 from poseparity import skeleton_csv
 from poseparity.bundle.bundle import Bundle, InterpolateParameters, TrimParameters, load_bundle
 from poseparity.errors import ImportRefused, PoseParityError
-from poseparity.importing.assemble import import_bundle
 from poseparity.importing.readers import config_process
 from poseparity.importing.readers.config import read_config, understood
 from poseparity.keypoints import Coco17
@@ -27,7 +26,7 @@ from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from tests.conftest import DEMO_BUNDLE
 from tests.integration.real_videos import REAL_VIDEOS, check_outcome, outcome
-from tests.mmaction2_bundles import label_of_mmaction2, request_for, scores_of_mmaction2
+from tests.mmaction2_bundles import import_by_fork, label_of_mmaction2, request_for, scores_of_mmaction2
 from tests.mmaction2_run import LABELS, VARIANTS, TrainingRun, run_of
 
 # Nearly every test here starts MMAction2 in a process of its own.
@@ -211,7 +210,7 @@ def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_pat
     run = run_of(training_runs, "stgcn-j")
     wrong = next(label for label in LABELS if label != answer_on_the_clip(run))
     with pytest.raises(ImportRefused, match=f"the clip is recognised as .* expected '{wrong}'"):
-        import_bundle(request_for(run, tmp_path / "bundle", clip=demo_clip, clip_label=wrong))
+        import_by_fork(request_for(run, tmp_path / "bundle", clip=demo_clip, clip_label=wrong))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -233,7 +232,7 @@ def test_nothing_appears_when_the_clip_gets_another_label(training_runs, tmp_pat
 def test_a_request_that_cannot_be_met(changes, words, training_runs, tmp_path):
     with pytest.raises(ImportRefused, match=words) as error:
         changes = {"output": tmp_path / "bundle", **changes}
-        import_bundle(request_for(run_of(training_runs, "stgcn-j"), **changes))
+        import_by_fork(request_for(run_of(training_runs, "stgcn-j"), **changes))
     assert error.value.fix
     assert list(tmp_path.iterdir()) == []
 
@@ -328,5 +327,5 @@ def test_an_img_shape_of_the_config_needs_a_decision(training_runs, tmp_path):
     config.write_text(shaped)
     changed = replace(run, config=config)
     with pytest.raises(ImportRefused, match="counts only where annotations have no img_shape") as error:
-        import_bundle(request_for(changed, tmp_path / "bundle"))
+        import_by_fork(request_for(changed, tmp_path / "bundle"))
     assert "--reference frame" in error.value.fix

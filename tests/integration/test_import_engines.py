@@ -15,16 +15,17 @@ from poseparity.bundle.bundle import load_bundle
 from poseparity.engines.openpose.coco import convolutions
 from poseparity.errors import EngineError, ImportRefused
 from poseparity.importing import overrides
-from poseparity.importing.assemble import Request, import_bundle
+from poseparity.importing.assemble import Request
 from poseparity.importing.parts import detector_part
 from poseparity.stages.recognise import build_model
 from tests.bundle_variants import middle_of, variant
 from tests.conftest import DEMO_BUNDLE
 from tests.integration.caffe_files import random_layers, write_caffemodel
+from tests.mmaction2_bundles import import_by_fork
 from tests.openpose_for_tests import install
 from tests.small_recogniser import MODEL, PIPELINE
 
-# Each import runs a config in a process of its own.
+# Each import loads its bundle, and answers with it.
 pytestmark = pytest.mark.slow
 
 CONFIG = f"""
@@ -68,7 +69,7 @@ def test_openposes_executable_on_the_whole_frame(request_for, demo_bundle, tmp_p
     monkeypatch.setenv("POSEPARITY_OPENPOSE_BINARY", str(executable))
     monkeypatch.setenv("POSEPARITY_OPENPOSE_MODELS", str(models))
     settings = ("crop.strategy=none", "pose.number_people_max=1", "pose.net_resolution=-1x176")
-    notes = import_bundle(request_for(tmp_path / "bundle", *settings, pose_engine="openpose-binary"))
+    notes = import_by_fork(request_for(tmp_path / "bundle", *settings, pose_engine="openpose-binary"))
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.weights.keys() == {"recogniser"} and bundle.detect is None
     assert (bundle.pose.version, bundle.pose.number_people_max) == ("openpose_for_tests.bin", 1)
@@ -76,7 +77,7 @@ def test_openposes_executable_on_the_whole_frame(request_for, demo_bundle, tmp_p
     assert f"pose: {executable}, which says 'openpose_for_tests.bin'" in notes
     assert "the clip is recognised as 'yes' (1.0000)" in notes
     with pytest.raises(ImportRefused, match="is given for an engine that has its own weights"):
-        import_bundle(request_for(tmp_path / "x", pose_engine="openpose-binary", pose=models, like=bundle.folder))
+        import_by_fork(request_for(tmp_path / "x", pose_engine="openpose-binary", pose=models, like=bundle.folder))
 
 
 def test_a_pose_model_of_ultralytics_in_two_passes(request_for, tmp_path):
@@ -86,7 +87,7 @@ def test_a_pose_model_of_ultralytics_in_two_passes(request_for, tmp_path):
     torch.manual_seed(3)
     YOLO("yolov8n-pose.yaml").save(tmp_path / "yolov8n-pose.pt")
     settings = ("crop.strategy=two_pass", "crop.sample_share=0.5", "pose.confidence=1e-5", "pose.image_size=160")
-    import_bundle(request_for(tmp_path / "bundle", *settings, pose=tmp_path / "yolov8n-pose.pt"))
+    import_by_fork(request_for(tmp_path / "bundle", *settings, pose=tmp_path / "yolov8n-pose.pt"))
     bundle = load_bundle(tmp_path / "bundle")
     assert bundle.weights.keys() == {"pose", "recogniser"} and bundle.detect is None
     assert bundle.pose.engine == "ultralytics" and bundle.crop.sample_share == 0.5
@@ -100,7 +101,7 @@ def test_openposes_caffe_file_in_two_passes_with_the_padding_of_another_bundle(r
     settings = (
         "crop.strategy=two_pass", "pose.net_height=64", "pose.paf_share=0.0", "pose.min_parts=1", "pose.min_score=0.0"
     )  # fmt: skip
-    import_bundle(request_for(tmp_path / "bundle", *settings, pose=path, like=DEMO_BUNDLE))
+    import_by_fork(request_for(tmp_path / "bundle", *settings, pose=path, like=DEMO_BUNDLE))
     path.unlink()
     bundle = load_bundle(tmp_path / "bundle")
     assert (bundle.pose.engine, bundle.pose.network) == ("openpose", {"kind": "coco", "convolution": "fast"})
@@ -128,6 +129,6 @@ def test_a_bundle_without_a_detector_cannot_give_one(demo_bundle, tmp_path):
 )
 def test_what_does_not_belong_together(settings, changes, words, request_for, tmp_path):
     with pytest.raises((ImportRefused, EngineError), match=words) as error:
-        import_bundle(request_for(tmp_path / "bundle", *settings, **{"like": DEMO_BUNDLE, **changes}))
+        import_by_fork(request_for(tmp_path / "bundle", *settings, **{"like": DEMO_BUNDLE, **changes}))
     assert error.value.fix
     assert not (tmp_path / "bundle").exists()

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 
 from poseparity import skeleton_csv
-from poseparity.importing.assemble import import_bundle
 from poseparity.numerics import PINS_FILE
 from poseparity.records import Size
 from poseparity.settings import load_settings
 from poseparity.startup import load_pipeline
 from tests.bundle_variants import middle_of
 from tests.conftest import ROOT
-from tests.mmaction2_bundles import request_for
+from tests.mmaction2_bundles import import_by_fork, request_for
 from tests.mmaction2_run import FRAME, VARIANTS, TrainingRun, skeletons, write_annotations
 
 pytestmark = pytest.mark.slow
@@ -72,7 +71,7 @@ def validation(trained, demo_clip, tmp_path_factory) -> Validation:
     folder = tmp_path_factory.mktemp("validation")
     clip = middle_of(demo_clip, folder / "clip.avi", frames=4)
     bundle = folder / "bundle"
-    import_bundle(request_for(trained, bundle, clip=clip, record_label=True))
+    import_by_fork(request_for(trained, bundle, clip=clip, record_label=True))
     pipeline = load_pipeline(load_settings(bundle=bundle))
     csvs = [skeleton_csv.write(skeleton) for skeleton in skeletons()[:CLIPS]]
     results = [pipeline.run_csv(content, frame_size=Size(*FRAME)) for content in csvs]
