@@ -153,6 +153,6 @@ def test_by_command_and_by_setting(signers, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("POSEPARITY_BUNDLE_SIGNERS", str(theirs.allowed))
     with pytest.raises(BundleError, match="is not signed by anybody"):
         load_pipeline(load_settings(bundle=bundle))
-    record(pipeline, ("clip.mp4",))  # golden/command.py loads it without the setting
+    record(pipeline, ("gaps.csv",))  # golden/command.py loads it without the setting
     with pytest.raises(BundleError, match="since the bundle was signed"):
         load_bundle(bundle, ours.allowed)
