@@ -331,6 +331,7 @@ print(worst, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 10
 """
 
 
+@pytest.mark.slow
 def test_no_file_takes_more_than_ten_seconds_or_a_gigabyte(tmp_path):
     """In a process that ends where it takes more than 3 GB of address space in addition to torch's own."""
     for index, program in enumerate([*LARGE.values(), model_file(**MODELS["shared without end"])]):

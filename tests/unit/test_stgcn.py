@@ -107,9 +107,9 @@ def batches(backbone: nn.Module) -> Iterator[list[tuple]]:
         hook.remove()
 
 
-@pytest.mark.parametrize("clips", [10, 1])
+@pytest.mark.parametrize("clips", [10, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("persons", [2, 1])
-@pytest.mark.parametrize("feature", ["j", "b", "jm"])
+@pytest.mark.parametrize("feature", ["j", *(pytest.param(each, marks=pytest.mark.slow) for each in ("b", "jm"))])
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_logits_and_scores_are_those_of_the_whole_batch(graph, feature, persons, clips):
     """Narrow models, whose batches take little time."""
@@ -123,6 +123,7 @@ def test_logits_and_scores_are_those_of_the_whole_batch(graph, feature, persons,
     assert not wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [57, 100])
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_so_are_those_of_a_model_of_official_size(graph, frames):
