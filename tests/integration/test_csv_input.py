@@ -83,6 +83,7 @@ def test_coordinates_that_were_divided_are_refused(pipeline, joints):
     assert caught.value.code == "coordinates-normalised"
 
 
+@pytest.mark.slow
 def test_the_command_reads_it_as_the_service_does(pipeline, joints, demo_result, tmp_path):
     path = tmp_path / "skeleton.txt"
     path.write_bytes(b"\xef\xbb\xbf" + marked(joints, (-1, -1, 0)).replace(b",", b"\t"))

@@ -81,6 +81,7 @@ def test_a_bundle_says_how_much_has_to_be_there(demo_bundle):
     assert pipeline.stages[0]._min_share == 0.5
 
 
+@pytest.mark.slow
 def test_what_a_video_lacks_is_said_with_the_answer(pipeline, demo_clip, tmp_path):
     damaged = tmp_path / "clip.mp4"
     damaged.write_bytes(
@@ -113,6 +114,7 @@ def test_all_pixels_together_are_limited(decoded, videos):
         assert error.value.code == "too-many-pixels" and error.value.http_status == 413
 
 
+@pytest.mark.slow
 def test_the_memory_of_decoding_is_limited(decoded, folder):
     content = hostile_media.write(folder / "large.avi", "FFV1", (4096, 2304), 3).read_bytes()
     stage = Decode(max_frames=2000, max_pixels=10**8, memory_bytes=300 * 2**20)
