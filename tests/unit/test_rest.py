@@ -13,10 +13,10 @@ from poseparity.serving import rest
 
 @pytest.fixture
 def given_back(monkeypatch):
-    """Set when memory is given back, which is a tenth of a second after the last request here."""
+    """Set when memory is given back, as the last request is over for a second and a half."""
     happened = threading.Event()
     real = rest._give_back
-    monkeypatch.setattr(rest, "_QUIET_S", 0.1)
+    monkeypatch.setattr(rest, "_QUIET_S", 1.5)
     monkeypatch.setattr(rest, "_give_back", lambda pad: (real(pad), happened.set()))
     return happened
 
@@ -38,7 +38,7 @@ def test_nothing_is_given_back_while_something_is_in_hand(given_back):
     with at_rest.interrupted():
         with at_rest.interrupted():
             pass
-        assert not given_back.wait(0.5)
+        assert not given_back.wait(2)
     with at_rest.interrupted():  # before the time is over
-        assert not given_back.wait(0.5)
+        assert not given_back.wait(2)
     assert given_back.wait(10)
