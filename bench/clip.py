@@ -58,6 +58,8 @@ def measure(rounds: int, frames: int, engine: str) -> dict:
             REPLACED: (FREE, replaced, folder, detector, engine),
         }
         workers = {way: stack.enter_context(Worker(mode, make, *given)) for way, (mode, make, *given) in ways.items()}
+        for worker in workers.values():
+            worker.ask(None)  # until each has loaded what it needs: the first to be measured ran beside that
         found: dict[str, list[dict]] = {way: [] for way in ways}
         for number in range(rounds):
             for position in range(len(ways)):
@@ -158,13 +160,13 @@ def replaced(folder: Path, detector: Path, engine: str) -> Callable[[Path], dict
     return _warm(answer)
 
 
-def _warm(answer: Callable[[Path], dict]) -> Callable[[Path], dict]:
-    """After the first answer, to a video of a few frames: what is loaded late is loaded."""
+def _warm(answer: Callable[[Path], dict]) -> Callable[[Path | None], dict | None]:
+    """After the first answer, to a video of a few frames: what is loaded late is loaded. No video gets no answer."""
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "short.mp4"
         write_video(video, 8)
         answer(video)
-    return answer
+    return lambda video: None if video is None else answer(video)
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------------
