@@ -17,7 +17,6 @@ largest in brackets. Use an idle machine. A round takes five minutes on two core
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -30,6 +29,7 @@ import numpy as np
 from bench import pose
 from bench._official import CONFIDENCE, GRAPH, SIZE, pose_layers, save_detector, write_bundle, write_video
 from bench._processes import CORES, Mode, Worker
+from bench._report import report
 from bench.recognition import runner, spread
 
 PINNED, FREE = Mode("pinned", True, 1), Mode("free", False, CORES)
@@ -201,13 +201,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     options = parser.parse_args()
     figures = measure(options.rounds, options.frames, options.engine)
-    print(table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    missed = missed_goals(figures)
-    for line in missed:
-        print(f"goal missed: {line}", file=sys.stderr)
-    return 1 if missed else 0
+    return report(table(figures), figures, options.json, missed_goals(figures))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ brackets.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from bench import clip, pose, recognition, service
 from bench._processes import CORES
+from bench._report import report
 from poseparity.environment.machine import describe_cpu
 from training.manifest import BUNDLE
 
@@ -121,17 +121,12 @@ def main() -> int:
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}, expected at least 1")
     found = measure(options.rounds)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     machine = "{cpu}, {cores} cores, load before {load[0]:.1f}".format(**found["machine"])
-    print(f"{machine}, {options.rounds} rounds\n")
     rows = (of(found[name]) for name, of in (("pose", of_pose), ("recognition", of_recognition), ("clip", of_clip),
                                              ("service", of_service)))  # fmt: skip
-    print(table([row for each in rows for row in each]))
+    text = f"{machine}, {options.rounds} rounds\n\n" + table([row for each in rows for row in each])
     missed = [*recognition.missed_goals(found["recognition"]), *clip.missed_goals(found["clip"])]
-    for line in missed:
-        print(f"goal missed: {line}", file=sys.stderr)
-    return 1 if missed else 0
+    return report(text, found, options.json, missed)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ import numpy as np
 import torch
 
 from bench._processes import CORES, Mode
+from bench._report import report
 from poseparity.engines.openpose import coco
 from poseparity.engines.openpose.network import build_network
 from poseparity.environment.machine import describe_cpu
@@ -239,10 +240,7 @@ def main() -> int:
     install_peers()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure_all(options.rounds, Path(folder))
-    print(table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    return 0
+    return report(table(figures), figures, options.json, missed=[])
 
 
 if __name__ == "__main__":

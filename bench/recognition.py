@@ -18,7 +18,6 @@ more to other programs than lanes do.
 from __future__ import annotations
 
 import argparse
-import json
 import pickle
 import statistics
 import sys
@@ -31,6 +30,7 @@ from pathlib import Path
 import numpy as np
 
 from bench._processes import CORES, Mode, Worker
+from bench._report import report
 
 FRAMES = (57, 100, 104)
 FRAME = (1280, 720)  # width, height
@@ -258,13 +258,7 @@ def main() -> int:
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}, expected at least 1")
     figures = measure(options.model, options.rounds)
-    print(table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    missed = missed_goals(figures)
-    for line in missed:
-        print(f"goal missed: {line}", file=sys.stderr)
-    return 1 if missed else 0
+    return report(table(figures), figures, options.json, missed_goals(figures))
 
 
 if __name__ == "__main__":

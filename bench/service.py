@@ -100,13 +100,10 @@ def _round(one: Server, all_lanes: Server, pipeline: Pipeline, options: argparse
 
     figures = {}
     for kind, path, name in (("csv", options.csv, csv), ("video", options.clip or options.bundle / "clip.mp4", clip)):
-        repeated = _REPEATED if kind == "csv" else 1
-        http, here = [], []
-        for _ in range(repeated):
-            http.append(_seconds(lambda name=name: ask(all_lanes, name)))
-            here.append(_seconds(lambda path=path, kind=kind: pipeline.run(Input(path, kind)).to_dict()))
-        figures[f"{kind}, HTTP / in this process"] = statistics.median(http) / statistics.median(here)
-        figures[f"{kind}, seconds over HTTP"] = statistics.median(http)
+        given = Input(path, kind)
+        http, here = _http_and_here(lambda name=name: ask(all_lanes, name), pipeline, given)
+        figures[f"{kind}, HTTP / in this process"] = http / here
+        figures[f"{kind}, seconds over HTTP"] = http
     figures["video, one lane / all"] = _seconds(lambda: ask(one, clip)) / figures["video, seconds over HTTP"]
     figures["csv, beside two videos / alone"] = (
         _beside_videos(lambda: ask(all_lanes, clip), lambda: ask(all_lanes, csv)) / figures["csv, seconds over HTTP"]
@@ -121,12 +118,17 @@ def _round(one: Server, all_lanes: Server, pipeline: Pipeline, options: argparse
 
 def _of_large(server: Server, pipeline: Pipeline, csv: Path) -> dict[str, float]:
     content = csv.read_bytes()
+    http, here = _http_and_here(lambda: _answered(server.predict(csv.name, content)), pipeline, Input(csv, "csv"))
+    return {"csv, recogniser of official size, HTTP / in this process": http / here}
+
+
+def _http_and_here(ask: Callable[[], None], pipeline: Pipeline, given: Input) -> tuple[float, float]:
+    """The median seconds over HTTP and in this process, by turns."""
     http, here = [], []
-    for _ in range(_REPEATED):
-        http.append(_seconds(lambda: _answered(server.predict(csv.name, content))))
-        here.append(_seconds(lambda: pipeline.run(Input(csv, "csv")).to_dict()))
-    ratio = statistics.median(http) / statistics.median(here)
-    return {"csv, recogniser of official size, HTTP / in this process": ratio}
+    for _ in range(_REPEATED if given.kind == "csv" else 1):
+        http.append(_seconds(ask))
+        here.append(_seconds(lambda: pipeline.run(given).to_dict()))
+    return statistics.median(http), statistics.median(here)
 
 
 def _answered(response: Response) -> None:
